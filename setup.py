@@ -1,0 +1,46 @@
+"""What pyproject.toml cannot say: three top-level folders install inside archdsl, and the parser's table is built here."""
+
+import sys
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+
+# folder at top level -> the name it is installed and imported under
+MAPPED = {"runtime": "archdsl.runtime", "search": "archdsl.search", "specs": "archdsl.specs"}
+
+
+def packages() -> list[str]:
+    """Every package that ships, found rather than listed, so that a new subpackage cannot be forgotten."""
+    found = find_packages(include=["archdsl", "archdsl.*"])
+    for folder, name in MAPPED.items():
+        found.append(name)
+        found += [f"{name}.{sub}" for sub in find_packages(folder)]
+    return found
+
+
+class BuildWithTables(build_py):
+    """Builds the LALR table beside the grammar, in the tree for an editable install and in the wheel otherwise."""
+
+    def run(self) -> None:
+        super().run()
+        sys.path.insert(0, str(ROOT))
+        try:
+            from archdsl.lang.tables import write_tables
+        finally:
+            sys.path.pop(0)
+        write_tables(
+            (ROOT if self.editable_mode else Path(self.build_lib)) / "archdsl" / "lang" / "_tables.py"
+        )
+
+
+setup(
+    packages=packages(),
+    package_dir={name: folder for folder, name in MAPPED.items()},
+    package_data={
+        "": ["*.lark", "*.arch", "*.md", "*.toml", "*.html", "*.css", "*.js", "*.typed", "py.typed"]
+    },
+    cmdclass={"build_py": BuildWithTables},
+)
