@@ -40,7 +40,7 @@ setup(
     packages=packages(),
     package_dir={name: folder for folder, name in MAPPED.items()},
     package_data={
-        "": ["*.lark", "*.arch", "*.md", "*.toml", "*.html", "*.css", "*.js", "*.typed", "py.typed"]
+        "": ["*.lark", "*.arch", "*.md", "pages/*.md", "*.toml", "*.html", "*.css", "*.js", "*.typed", "py.typed"]
     },
     cmdclass={"build_py": BuildWithTables},
 )

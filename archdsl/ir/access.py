@@ -1,0 +1,55 @@
+"""Which input positions one output position reads, along one axis: the vocabulary of every field-of-view analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Output j reads input stride·j - padding + dilation·i for i in 0..kernel-1 (convolutions, pools, pointwise ops)."""
+
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    padding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TransposedWindow:
+    """Output j reads every input i with stride·i - padding + dilation·m = j for an m in 0..kernel-1."""
+
+    kernel: int
+    stride: int
+    dilation: int
+    padding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resample:
+    """Output j reads the input around position scale·j + offset: one tap (nearest), 2 (linear) or 4 (cubic) taps.
+
+    `scale` is input pixels per output pixel. Taps of zero weight do not count. `nominal` marks a scale that depends on the
+    input's size, and is then the ratio of the two strides.
+    """
+
+    scale: Fraction
+    offset: Fraction
+    taps: int
+    nominal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Output reads everything, or what the data say: global pooling, bilateral filters, learned offsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The operand gives its size only (`like=`), or has extent 1 on this axis and says nothing about position."""
+
+
+Access = Window | TransposedWindow | Resample | Context | Unread
+
+POINTWISE = Window()

@@ -1,0 +1,158 @@
+"""Builds a graph node by node, working out types as it goes and, at the end, which input sizes it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.ir.dims import Dim, Size, Solutions, equal_for, growth, positive_for, symbol
+from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing, Ref
+from archdsl.ir.op import OPS, OpCall, OpError
+from archdsl.ir.settings import complete
+
+
+@dataclass(frozen=True, slots=True)
+class Equality:
+    """Two sizes that a node needs to be equal."""
+
+    left: Size
+    right: Size
+    node: Node
+
+
+def never_agree(left: Size, right: Size) -> bool:
+    """Whether two sizes cannot be meant to be equal: they grow apart, or meet for no input size.
+
+    A fixed size other than 1 may meet a growing one: such a network takes just the inputs for which it does.
+    """
+    difference = left - right
+    if isinstance(difference, int) or len(difference.symbols) != 1:
+        return difference != 0
+    if growth(left) != growth(right) and (1 in (left, right) or 0 not in (growth(left), growth(right))):
+        return True
+    return equal_for(left, right).empty
+
+
+@dataclass
+class GraphBuilder:
+    """Collects nodes in the order they are added, which must be topological."""
+
+    nodes: list[Node] = field(default_factory=list)
+    equalities: list[Equality] = field(default_factory=list)
+    _types: dict[Ref, MapType] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
+
+    def type_of(self, ref: Ref) -> MapType:
+        return self._types[ref]
+
+    def fresh(self, name: str) -> str:
+        """A node name that is not taken yet: the name itself, or with `@2`, `@3`, …."""
+        if name not in self._names:
+            return name
+        n = 2
+        while f"{name}@{n}" in self._names:
+            n += 1
+        return f"{name}@{n}"
+
+    def input(self, name: str, channels: int, height: Size | None = None, width: Size | None = None) -> Ref:
+        """An input map; symbolic H and W unless sizes are given."""
+        of = MapType(channels, symbol("H") if height is None else height, symbol("W") if width is None else width)
+        return self._append(Node(self.fresh(name), "input", (), (("channels", channels),), (of,)))[0]
+
+    def add(
+        self,
+        op: str,
+        inputs: Sequence[Ref],
+        settings: Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        weights: str = "",
+        origin: Origin | None = None,
+    ) -> tuple[Ref, ...]:
+        """Applies an op to values and returns its results.
+
+        `weights` is the path of its weights (the node's name by default). Raises OpError when the op cannot be applied.
+        """
+        declared = OPS[op]
+        call = OpCall(complete(declared, settings or {}), tuple(self._types[ref] for ref in inputs))
+        self._check_arity(op, len(inputs))
+        if op != "unpool" and any(x.kind == "indices" for x in call.inputs):
+            raise OpError("E0407", f"{op} cannot read the indices of a pool", "only `unpool` can")
+        declared.normalize(call)
+        types = declared.shape(call)
+        chosen = self.fresh(name or op)
+        has_weights = bool(declared.weights(call))
+        node = Node(
+            chosen,
+            op,
+            tuple(inputs),
+            tuple(call.settings.items()),
+            types,
+            (weights or chosen) if has_weights else "",
+            origin,
+        )
+        for of in types:
+            self._check_extent(of, op)
+        for left, right in call.equalities:
+            self._require(left, right, node)
+        return self._append(node)
+
+    def _check_arity(self, op: str, count: int) -> None:
+        least, most = OPS[op].arity
+        if count < least or (most is not None and count > most):
+            wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+            raise OpError("E0412", f"{op} reads {wanted} values, and is given {count}")
+
+    def _check_extent(self, of: MapType, op: str) -> None:
+        for size in (of.height, of.width):
+            if isinstance(size, int) and size < 1:
+                raise OpError("E0306", f"the result of {op} would be {of}: nothing is left", "the window is too large")
+
+    def _require(self, left: Size, right: Size, node: Node) -> None:
+        if never_agree(left, right):
+            raise OpError(
+                "E0304", f"sizes {left} and {right} never agree", "bring one to the other with resize(like=…)"
+            )
+        self.equalities.append(Equality(left, right, node))
+
+    def _append(self, node: Node) -> tuple[Ref, ...]:
+        self.nodes.append(node)
+        self._names.add(node.name)
+        for ref, of in zip(node.refs, node.types, strict=True):
+            self._types[ref] = of
+        return node.refs
+
+    def size_rules(self) -> dict[str, Solutions]:
+        """Per symbol, the input sizes for which every size agrees and no map is empty."""
+        rules: dict[str, Solutions] = {}
+        for size in {s: None for node in self.nodes for of in node.types for s in (of.height, of.width)}:
+            if isinstance(size, Dim) and len(size.symbols) == 1:
+                self._narrow(rules, size, positive_for(size))
+        for equality in self.equalities:
+            difference = equality.left - equality.right
+            assert isinstance(difference, Dim)
+            self._narrow(rules, difference, equal_for(equality.left, equality.right))
+        return dict(sorted(rules.items()))
+
+    @staticmethod
+    def _narrow(rules: dict[str, Solutions], size: Dim, allowed: Solutions) -> None:
+        (name,) = size.symbols
+        rules[name] = rules.get(name, Solutions()) & allowed
+
+    def finish(
+        self,
+        name: str,
+        outputs: Iterable[Output],
+        names: Mapping[str, Ref] | None = None,
+        preprocessing: Mapping[str, Preprocessing] | None = None,
+    ) -> Graph:
+        """The graph. Its size rules may be empty: then no input size satisfies all of them."""
+        return Graph(
+            name,
+            tuple(self.nodes),
+            tuple(outputs),
+            tuple((names or {}).items()),
+            tuple((preprocessing or {}).items()),
+            tuple(self.size_rules().items()),
+        )

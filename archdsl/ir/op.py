@@ -1,0 +1,138 @@
+"""What an op is: its settings, and its rules for shape, weights, field of view and cost, declared together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from archdsl.ir.access import POINTWISE, Access
+from archdsl.ir.dims import Size, same
+from archdsl.ir.graph import MapType
+
+REQUIRED: Any = object()
+
+SettingKind = Literal[
+    "int", "float", "bool", "str", "size", "padding", "amounts", "dims", "scale", "sizes", "map", "int_or_none"
+]
+"""`size`: an int or a (height, width) pair; `dims`: a pair of sizes; `sizes`: a list of ints; `map`: a feature map."""
+
+
+class OpError(Exception):
+    """An op that cannot be applied as asked. The elaborator adds the place and the block chain."""
+
+    def __init__(self, code: str, message: str, help: str = "", label: str = "") -> None:
+        super().__init__(message)
+        self.code, self.message, self.help, self.label = code, message, help, label
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSpec:
+    """One setting: what kind of value it takes, its default (REQUIRED for none), bounds or choices, and its meaning."""
+
+    name: str
+    kind: SettingKind
+    default: Any = REQUIRED
+    doc: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpec:
+    """One tensor of a node's state: `init` names how it starts; buffers are no parameters."""
+
+    name: str
+    shape: tuple[int, ...]
+    init: str
+    trainable: bool = True
+    buffer: bool = False
+
+
+@dataclass
+class OpCall:
+    """An op about to be applied: its settings and the types of what it reads, and the equalities it relies on."""
+
+    settings: dict[str, Any]
+    inputs: tuple[MapType, ...]
+    equalities: list[tuple[Size, Size]] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.settings[name]
+
+    def require_equal(self, a: Size, b: Size) -> None:
+        """Notes that two sizes must agree; which input sizes allow that is worked out for the whole network."""
+        if not same(a, b):
+            self.equalities.append((a, b))
+
+
+ShapeRule = Callable[[OpCall], tuple[MapType, ...]]
+AccessRule = Callable[[OpCall, int], tuple[Access, ...]]
+
+
+def _pointwise(call: OpCall, axis: int) -> tuple[Access, ...]:
+    return (POINTWISE,) * len(call.inputs)
+
+
+def _no_weights(call: OpCall) -> tuple[WeightSpec, ...]:
+    return ()
+
+
+def _no_macs(call: OpCall, results: Sequence[MapType]) -> int:
+    return 0
+
+
+def _keep(call: OpCall) -> tuple[MapType, ...]:
+    return (call.inputs[0],)
+
+
+@dataclass(frozen=True)
+class Op:
+    """One primitive op.
+
+    `normalize` completes settings that depend on the input (padding "same", group_width) and checks them; `shape` gives
+    the types of the results; `access` what an output position reads along an axis (0 vertical, 1 horizontal) of each
+    operand; `channels` how reach follows channels: "mix" all to all, "keep" each to itself, "grouped" within groups,
+    "concat", "split". `macs` counts multiply-adds of convolutions and matrix products for concrete types.
+    `inputs` names the operands; a last name ending in `*` takes any number, `[…]` marks optional ones.
+    """
+
+    name: str
+    doc: str
+    settings: tuple[SettingSpec, ...] = ()
+    inputs: tuple[str, ...] = ("x",)
+    normalize: Callable[[OpCall], None] = lambda call: None
+    shape: ShapeRule = _keep
+    weights: Callable[[OpCall], tuple[WeightSpec, ...]] = _no_weights
+    access: AccessRule = _pointwise
+    channels: Literal["mix", "keep", "grouped", "concat", "split"] = "keep"
+    macs: Callable[[OpCall, Sequence[MapType]], int] = _no_macs
+    training_only: bool = False
+    """True for ops that do nothing at inference (dropout)."""
+
+    def setting(self, name: str) -> SettingSpec | None:
+        return next((s for s in self.settings if s.name == name), None)
+
+    @property
+    def arity(self) -> tuple[int, int | None]:
+        """The fewest and the most operands, None for any number."""
+        required = sum(not n.startswith("[") and not n.endswith("*") for n in self.inputs)
+        most = None if self.inputs and self.inputs[-1].endswith("*") else len(self.inputs)
+        return required, most
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Makes an op known to the language. Raises ValueError when the name is taken."""
+    if op.name in OPS:
+        raise ValueError(f"there is an op {op.name} already")
+    OPS[op.name] = op
+    return op
+
+
+def call_of(settings: Mapping[str, Any] | Sequence[tuple[str, Any]], inputs: Sequence[MapType]) -> OpCall:
+    """The call that a node stands for, for the rules of its op."""
+    return OpCall(dict(settings), tuple(inputs))

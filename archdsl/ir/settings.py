@@ -1,0 +1,193 @@
+"""Values given for an op's settings, checked and brought to one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from archdsl.ir.dims import Dim, value_at
+from archdsl.ir.op import REQUIRED, Op, OpError, SettingSpec
+
+_WORDS = {
+    "int": "an integer",
+    "int_or_none": "an integer or none",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "size": "an integer or a (height, width) pair",
+    "padding": "an integer, a (height, width) pair or a word",
+    "amounts": "an integer or (left, right, top, bottom)",
+    "dims": "a size or a (height, width) pair",
+    "scale": "a number or a (height, width) pair",
+    "sizes": "an integer or a list of integers",
+    "map": "a feature map",
+}
+
+
+def complete(op: Op, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of an op in declared order, defaults filled in, pairs spread over both axes.
+
+    Raises OpError: E0202 unknown name, E0208 missing, E0401 wrong kind, E0402 out of range, E0403 no such choice.
+    """
+    for name in given:
+        if op.setting(name) is None:
+            raise OpError("E0202", f"{op.name} has no setting `{name}`")
+    return {spec.name: _value(op, spec, given.get(spec.name, spec.default)) for spec in op.settings}
+
+
+def _value(op: Op, spec: SettingSpec, value: Any) -> Any:
+    if value is REQUIRED:
+        raise OpError("E0208", f"{op.name} needs `{spec.name}`: {spec.doc}")
+    if value is None:
+        if spec.default is None:
+            return None
+        raise _wrong(op, spec, value)
+    return _FORMS[spec.kind](op, spec, value)
+
+
+def _wrong(op: Op, spec: SettingSpec, value: Any) -> OpError:
+    return OpError("E0401", f"`{spec.name}` of {op.name} must be {_WORDS[spec.kind]}, not {describe(value)}")
+
+
+def describe(value: Any) -> str:
+    """A value as the user would write it, short."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list | tuple):
+        inner = ", ".join(describe(v) for v in value[:4]) + (", …" if len(value) > 4 else "")
+        return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+    return str(value)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _bounded(op: Op, spec: SettingSpec, value: Any) -> Any:
+    if (spec.low is not None and value < spec.low) or (spec.high is not None and value > spec.high):
+        low = "" if spec.low is None else f"at least {spec.low:g}"
+        high = "" if spec.high is None else f"at most {spec.high:g}"
+        wanted = " and ".join(part for part in (low, high) if part)
+        raise OpError("E0402", f"`{spec.name}` of {op.name} must be {wanted}, not {describe(value)}")
+    return value
+
+
+def _int(op: Op, spec: SettingSpec, value: Any) -> Any:
+    if not _is_int(value):
+        raise _wrong(op, spec, value)
+    return _bounded(op, spec, value)
+
+
+def _float(op: Op, spec: SettingSpec, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(op, spec, value)
+    return float(_bounded(op, spec, value))
+
+
+def _bool(op: Op, spec: SettingSpec, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(op, spec, value)
+    return value
+
+
+def _str(op: Op, spec: SettingSpec, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(op, spec, value)
+    if spec.choices is not None and value not in spec.choices:
+        raise OpError("E0403", f"`{spec.name}` of {op.name} cannot be {describe(value)}", one_of(spec.choices))
+    return value
+
+
+def one_of(choices: tuple[str, ...]) -> str:
+    return "use " + " or ".join(describe(c) for c in choices)
+
+
+def _pair(value: Any) -> tuple[Any, Any] | None:
+    if isinstance(value, list | tuple):
+        return (value[0], value[1]) if len(value) == 2 else None
+    return value, value
+
+
+def _size(op: Op, spec: SettingSpec, value: Any) -> tuple[int, int]:
+    pair = _pair(value)
+    if pair is None or not all(_is_int(v) for v in pair):
+        raise _wrong(op, spec, value)
+    return _bounded(op, spec, pair[0]), _bounded(op, spec, pair[1])
+
+
+def _padding(op: Op, spec: SettingSpec, value: Any) -> Any:
+    if isinstance(value, str):
+        words = spec.choices or ("same", "valid")
+        if value not in words:
+            raise OpError("E0403", f"`{spec.name}` of {op.name} cannot be {describe(value)}", one_of(words))
+        return value
+    return _size(op, spec, value)
+
+
+def _amounts(op: Op, spec: SettingSpec, value: Any) -> tuple[int, ...]:
+    sides = tuple(value) if isinstance(value, list | tuple) else (value,) * 4
+    if len(sides) != 4 or not all(_is_int(v) for v in sides):
+        raise _wrong(op, spec, value)
+    return tuple(_bounded(op, spec, v) for v in sides)
+
+
+def _dims(op: Op, spec: SettingSpec, value: Any) -> tuple[Any, Any]:
+    pair = _pair(value)
+    if pair is None or not all(_is_int(v) or isinstance(v, Dim) for v in pair):
+        raise _wrong(op, spec, value)
+    for side in pair:
+        if _is_int(side):
+            _bounded(op, spec, side)
+    return pair
+
+
+def _scale(op: Op, spec: SettingSpec, value: Any) -> tuple[Fraction, Fraction]:
+    pair = _pair(value)
+    if pair is None or any(isinstance(v, bool) or not isinstance(v, int | float | Fraction) for v in pair):
+        raise _wrong(op, spec, value)
+    exact = tuple(Fraction(v).limit_denominator(1 << 16) for v in pair)
+    if min(exact) <= 0:
+        raise OpError("E0402", f"`{spec.name}` of {op.name} must be above 0, not {describe(value)}")
+    return exact[0], exact[1]
+
+
+def _sizes(op: Op, spec: SettingSpec, value: Any) -> Any:
+    if _is_int(value):
+        return value
+    if not isinstance(value, list | tuple) or not value or not all(_is_int(v) for v in value):
+        raise _wrong(op, spec, value)
+    return tuple(_bounded(op, spec, v) for v in value)
+
+
+def _map(op: Op, spec: SettingSpec, value: Any) -> Any:
+    raise _wrong(op, spec, value)
+
+
+_FORMS = {
+    "int": _int,
+    "int_or_none": _int,
+    "float": _float,
+    "bool": _bool,
+    "str": _str,
+    "size": _size,
+    "padding": _padding,
+    "amounts": _amounts,
+    "dims": _dims,
+    "scale": _scale,
+    "sizes": _sizes,
+    "map": _map,
+}
+
+
+def at_size(settings: Mapping[str, Any], values: Mapping[str, int]) -> dict[str, Any]:
+    """Settings with every symbolic size given its value."""
+    return {name: _concrete(value, values) for name, value in settings.items()}
+
+
+def _concrete(value: Any, values: Mapping[str, int]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_concrete(v, values) for v in value)
+    return value_at(value, values) if isinstance(value, Dim) else value
