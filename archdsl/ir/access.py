@@ -8,7 +8,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Output j reads input stride·j - padding + dilation·i for i in 0..kernel-1 (convolutions, pools, pointwise ops)."""
+    """Output j reads input stride·j - padding + dilation·i for i in 0..kernel-1 (convolutions, pools)."""
 
     kernel: int = 1
     stride: int = 1

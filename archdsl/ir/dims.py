@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import gcd, lcm
 
@@ -243,6 +244,14 @@ def same(a: Size, b: Size) -> bool:
     (name,) = difference.symbols
     period = difference.period
     return all(difference.at({name: n}) == 0 for n in range(period + 1))
+
+
+def growth(size: Size) -> Fraction:
+    """By how much a size grows per input pixel: the inverse of the stride."""
+    if isinstance(size, int):
+        return Fraction(0)
+    ends = [size.at(dict.fromkeys(size.symbols, n)) for n in (0, size.period)]
+    return Fraction(ends[1] - ends[0], size.period)
 
 
 def equal_for(a: Size, b: Size) -> Solutions:

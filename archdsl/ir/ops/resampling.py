@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from archdsl.ir.access import Access, Context, Resample, Unread
-from archdsl.ir.dims import Size, floor_div, same
+from archdsl.ir.dims import Size, floor_div, growth, same
 from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, register
 
@@ -67,16 +67,6 @@ def resample(size: Size, result: Size, align_corners: bool, taps: int) -> Access
 
 def _centred(scale: Fraction, taps: int, *, nominal: bool = False) -> Resample:
     return Resample(scale, Fraction(0) if taps == 1 else scale / 2 - Fraction(1, 2), taps, nominal)
-
-
-def growth(size: Size) -> Fraction:
-    """By how much a size grows per input pixel: the inverse of the stride."""
-    if isinstance(size, int):
-        return Fraction(0)
-    names = sorted(size.symbols)
-    period = size.period
-    at = [size.at(dict.fromkeys(names, start)) for start in (0, period)]
-    return Fraction(at[1] - at[0], period)
 
 
 def _resize_access(call: OpCall, axis: int) -> tuple[Access, ...]:
