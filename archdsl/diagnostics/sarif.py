@@ -49,8 +49,7 @@ def _result(diagnostic: Diagnostic, rule_index: int) -> dict[str, Any]:
         "message": {"text": _message(diagnostic)},
         "locations": [_location(diagnostic.span)] if diagnostic.span else [],
         "relatedLocations": [
-            {"id": number, **_location(span), "message": {"text": text}}
-            for number, (text, span) in enumerate(related)
+            {"id": number, **_location(span), "message": {"text": text}} for number, (text, span) in enumerate(related)
         ],
     }
 

@@ -12,15 +12,6 @@ from archdsl.ir.op import OPS, OpCall, OpError
 from archdsl.ir.settings import complete
 
 
-@dataclass(frozen=True, slots=True)
-class Equality:
-    """Two sizes that a node needs to be equal."""
-
-    left: Size
-    right: Size
-    node: Node
-
-
 def never_agree(left: Size, right: Size) -> bool:
     """Whether two sizes cannot be meant to be equal: they grow apart, or meet for no input size.
 
@@ -39,12 +30,20 @@ class GraphBuilder:
     """Collects nodes in the order they are added, which must be topological."""
 
     nodes: list[Node] = field(default_factory=list)
-    equalities: list[Equality] = field(default_factory=list)
+    equalities: list[tuple[Size, Size]] = field(default_factory=list)
     _types: dict[Ref, MapType] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
 
     def type_of(self, ref: Ref) -> MapType:
         return self._types[ref]
+
+    @property
+    def inputs_given(self) -> bool:
+        return any(node.op == "input" for node in self.nodes)
+
+    def declare(self, ref: Ref, of: MapType) -> None:
+        """Gives a type to a value that no node of this graph computes; such a graph can be counted, not finished."""
+        self._types[ref] = of
 
     def fresh(self, name: str) -> str:
         """A node name that is not taken yet: the name itself, or with `@2`, `@3`, …."""
@@ -95,7 +94,10 @@ class GraphBuilder:
         for of in types:
             self._check_extent(of, op)
         for left, right in call.equalities:
-            self._require(left, right, node)
+            if never_agree(left, right):
+                help = "bring one to the other with resize(like=…)"
+                raise OpError("E0304", f"sizes {left} and {right} never agree", help)
+            self.require(left, right)
         return self._append(node)
 
     def _check_arity(self, op: str, count: int) -> None:
@@ -109,12 +111,9 @@ class GraphBuilder:
             if isinstance(size, int) and size < 1:
                 raise OpError("E0306", f"the result of {op} would be {of}: nothing is left", "the window is too large")
 
-    def _require(self, left: Size, right: Size, node: Node) -> None:
-        if never_agree(left, right):
-            raise OpError(
-                "E0304", f"sizes {left} and {right} never agree", "bring one to the other with resize(like=…)"
-            )
-        self.equalities.append(Equality(left, right, node))
+    def require(self, left: Size, right: Size) -> None:
+        """Notes that two sizes, which can be equal, must be: this decides which input sizes are allowed."""
+        self.equalities.append((left, right))
 
     def _append(self, node: Node) -> tuple[Ref, ...]:
         self.nodes.append(node)
@@ -129,10 +128,10 @@ class GraphBuilder:
         for size in {s: None for node in self.nodes for of in node.types for s in (of.height, of.width)}:
             if isinstance(size, Dim) and len(size.symbols) == 1:
                 self._narrow(rules, size, positive_for(size))
-        for equality in self.equalities:
-            difference = equality.left - equality.right
+        for left, right in dict.fromkeys(self.equalities):
+            difference = left - right
             assert isinstance(difference, Dim)
-            self._narrow(rules, difference, equal_for(equality.left, equality.right))
+            self._narrow(rules, difference, equal_for(left, right))
         return dict(sorted(rules.items()))
 
     @staticmethod

@@ -4,84 +4,109 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lark import Token
+
 from archdsl.diagnostics import Diagnostic
+from archdsl.lang.automaton import END
+from archdsl.lang.lines import CLOSE, CLOSING, ENTRIES, OPERAND_END, STATEMENTS
 
 if TYPE_CHECKING:
-    from archdsl.lang.parser import _Reader
+    from archdsl.lang.reader import Reader
 
-_OPERATORS = frozenset(
-    {
-        "PLUS",
-        "MINUS",
-        "TIMES",
-        "DIVIDE",
-        "COMPARE",
-        "EQUAL",
-        "COMMA",
-        "AND",
-        "OR",
-        "NOT",
-        "IF",
-        "ELSE",
-        "IN",
-        "AS",
-    }
-)
-_OPERATOR_TEXT = frozenset({"->", "..", "=", ","})
-OPERAND_END = frozenset({"NAME", "NUMBER", "STRING", "RPAR", "RSQB", "TRUE", "FALSE", "NONE"})
+_OPERATORS = frozenset({"PLUS", "MINUS", "TIMES", "DIVIDE", "COMPARE", "EQUAL", "COMMA", "COLON", "DOT"})
+_WORDS = frozenset({"AND", "OR", "NOT", "IF", "ELSE", "IN", "AS", "ARCH"}) | STATEMENTS | ENTRIES
+_SYMBOLS = frozenset({"->", ".."})
+_LONGEST = 40
 
 
-def describe_error(reader: _Reader, begin: int, stop: int, at: int) -> Diagnostic:
-    """The diagnostic for a statement from token `begin`, cut off at `stop`, in which token `at` did not fit."""
-    tokens = reader.tokens
-    last = min(stop, len(tokens)) - 1
-    if stop != at or at == len(tokens):
-        if last >= begin and _is_operator(tokens[last]):
-            text = str(tokens[last])
-            return Diagnostic(
-                "E0108", f"nothing follows this `{text}`", reader.span_of(last), help=_left_open(text)
-            )
-        if at == len(tokens):
-            return Diagnostic(
-                "E0101", "the text ends in the middle of a statement", reader.span_of(max(last, 0))
-            )
-    if at > begin and _is_operator(tokens[at - 1]) and reader.starts_line(at):
-        text = str(tokens[at - 1])
-        return Diagnostic(
-            "E0108", f"nothing follows this `{text}`", reader.span_of(at - 1), help=_left_open(text)
-        )
-    return Diagnostic(
-        "E0101", f"`{tokens[at]}` cannot stand here", reader.span_of(at), help=_mend(reader, begin, at)
-    )
+def describe_error(reader: Reader, begin: int, cut: int | None, at: int) -> Diagnostic:
+    """The diagnostic for the statement from token `begin`, in which token `at` did not fit.
 
-
-def _is_operator(token: object) -> bool:
-    return getattr(token, "type", "") in _OPERATORS or str(token) in _OPERATOR_TEXT
-
-
-def _left_open(text: str) -> str:
+    `cut` is where another statement starts before the error, if one does: this one was left open there.
+    """
+    stop = at if cut is None else cut
     return (
-        "finish the list, or remove the comma"
-        if text == ","
-        else "finish the expression, or remove the operator"
+        _unclosed_bracket(reader, begin, cut, at)
+        or _left_open(reader, begin, stop, at)
+        or _juxtaposed(reader, begin, at)
+        or _unexpected(reader, begin, at, _mend(reader, begin, at))
     )
 
 
-def _mend(reader: _Reader, begin: int, at: int) -> str:
+def unclosed_body(reader: Reader, opening: int) -> Diagnostic:
+    """The diagnostic for a body whose `}` is missing."""
+    return Diagnostic("E0102", "this `{` is never closed", reader.span(opening), help="add the missing `}`")
+
+
+def _unclosed_bracket(reader: Reader, begin: int, cut: int | None, at: int) -> Diagnostic | None:
+    lines = reader.lines
+    opening = lines.open_bracket(begin, at if cut is None else cut)
+    if opening is None:
+        return None
+    wrong_closer = lines.kind(at) in CLOSE and lines.kind(at) != CLOSING[lines.kind(opening)]
+    if cut is None and lines.kind(at) != END and not wrong_closer:
+        return None
+    return Diagnostic("E0102", f"this `{lines.tokens[opening]}` is never closed", reader.span(opening))
+
+
+def _left_open(reader: Reader, begin: int, stop: int, at: int) -> Diagnostic | None:
+    """The statement ends in the middle: at the end of the text, of a line, or of a bracket."""
+    lines, last = reader.lines, stop - 1
+    ends = stop != at or lines.starts_line(at) or lines.kind(at) in CLOSE
+    if not ends or last < begin:
+        return None
+    token = lines.tokens[last]
+    if _is_open(token) and (lines.kind(at) not in CLOSE or token.type not in ("COMMA", "EQUAL")):
+        mend = "finish the list, or remove the comma" if token.type == "COMMA" else "finish it, or remove it"
+        return Diagnostic("E0108", f"nothing follows this `{token}`", reader.span(last), help=mend)
+    if lines.kind(at) == END:
+        return Diagnostic("E0101", "the text ends in the middle of a statement", reader.span(last))
+    return None
+
+
+def _is_open(token: Token) -> bool:
+    return token.type in _OPERATORS or token.type in _WORDS or str(token) in _SYMBOLS
+
+
+def _juxtaposed(reader: Reader, begin: int, at: int) -> Diagnostic | None:
+    """`x conv(3)` where `x -> conv(3)` was meant: the parser takes `conv` for the next statement."""
+    lines = reader.lines
+    if at != begin + 1 or lines.kind(begin) != "NAME":
+        return None
+    if lines.starts_line(begin):
+        mend = f"a statement gives a name to what it makes: `y = {_shown(lines.tokens[begin])} …`"
+        return _unexpected(reader, begin, begin if lines.starts_line(at) else at, mend)
+    before = lines.kind(begin - 1)
+    applied = f"`{_shown(lines.tokens[begin - 1])} -> {_shown(lines.tokens[begin])}`"
+    mend = f"to apply a module to a value, write {applied}" if before in OPERAND_END else ""
+    return _unexpected(reader, begin, begin, mend)
+
+
+def _unexpected(reader: Reader, begin: int, at: int, mend: str) -> Diagnostic:
+    return Diagnostic(
+        "E0101", f"`{_shown(reader.lines.tokens[at])}` cannot stand here", reader.span(at), help=mend
+    )
+
+
+def _shown(token: Token) -> str:
+    return str(token) if len(token) <= _LONGEST else f"{token[:_LONGEST]}…"
+
+
+def _mend(reader: Reader, begin: int, at: int) -> str:
     """A mend for the mistakes that people make most."""
-    tokens = reader.tokens
-    kind, text = tokens[at].type, str(tokens[at])
-    before = tokens[at - 1].type if at else ""
-    if at == begin + 1 and tokens[begin].type == "NAME" and not reader.starts_line(begin) and begin:
-        return f"to apply a module to a value, write `{tokens[begin - 1]} -> {tokens[begin]}`"
-    if at == begin + 1 and tokens[begin].type == "NAME" and kind != "EQUAL":
-        return f"a statement gives a name to what it makes: `y = {tokens[begin]} …`"
-    if kind in ("RPAR", "RSQB", "RBRACE"):
+    lines = reader.lines
+    kind, before = lines.kind(at), lines.kind(at - 1)
+    if kind in CLOSE and lines.open_bracket(begin, at) is None:
         return "there is no matching opening bracket"
-    if text == "=" and before == "NAME":
+    if kind in ENTRIES and reader.in_body:
+        return f"`{lines.tokens[at]}` stands outside of every block and network"
+    if kind in ("IF", "FOR", "WHEN") and reader.in_body:
+        return f"a statement is spelled `{'for' if kind == 'FOR' else 'when'} … {{ … }}`"
+    if kind in STATEMENTS and not reader.in_body:
+        return "statements stand inside a block or a network"
+    if kind == "EQUAL" and before == "NAME":
         return "compare with `==`; settings are written `name=value` inside a call"
-    if kind in ("NAME", "NUMBER", "STRING") and before in OPERAND_END and reader.accepts("COMMA"):
-        return "a comma is missing before it" if reader.accepts("RPAR") or reader.accepts("RSQB") else ""
-    if kind in ("IF", "FOR"):
-        return f"a statement is spelled `{'when' if kind == 'IF' else 'for'} … {{ … }}`"
+    missing = before in OPERAND_END and (kind in OPERAND_END or kind in ("LPAR", "LSQB", "NOT", "SEARCH"))
+    if missing and reader.accepts("COMMA") and (reader.accepts("RPAR") or reader.accepts("RSQB")):
+        return "a comma is missing before it"
     return ""

@@ -1,0 +1,513 @@
+"""Expressions: from syntax to values. Finite, and without any effect but the nodes that applied modules add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from archdsl.diagnostics import Span
+from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.elaborate import arithmetic as ar
+from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef
+from archdsl.elaborate.paths import Paths
+from archdsl.elaborate.scope import ANALYSES, BUILTINS, Scope
+from archdsl.elaborate.session import Session
+from archdsl.elaborate.values import (
+    POISON,
+    BlockModule,
+    Fault,
+    Literal,
+    MapValue,
+    Module,
+    OpModule,
+    Poisoned,
+    Range,
+    is_chain,
+    is_module,
+    is_number,
+    kind_of,
+)
+from archdsl.ir.op import OPS, REQUIRED
+from archdsl.lang import tree as t
+
+_MAP_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+
+
+class Evaluator:
+    """Evaluates expressions of one body. `Expander` adds the application of modules."""
+
+    def __init__(self, session: Session, scope: Scope) -> None:
+        self.session = session
+        self.scope = scope
+
+    def value(self, expr: t.Expr) -> Any:
+        """The value of an expression. Raises Fault, or Poisoned where it depends on an earlier error."""
+        self.session.step(expr.span)
+        return _HANDLERS[type(expr)](self, expr)
+
+    # ------------------------------------------------------------- literals
+
+    def _number(self, expr: t.Number) -> Any:
+        return Literal(expr.value, expr.span) if isinstance(expr.value, int) else expr.value
+
+    def _string(self, expr: t.String) -> str:
+        return expr.value
+
+    def _constant(self, expr: t.Constant) -> bool | None:
+        return expr.value
+
+    def _list(self, expr: t.ListExpr) -> list[Any]:
+        return [self.value(item) for item in expr.items]
+
+    def _tuple(self, expr: t.TupleExpr) -> tuple[Any, ...]:
+        return tuple(self.value(item) for item in expr.items)
+
+    def _range(self, expr: t.RangeExpr) -> Range:
+        ends = [self.value(end) for end in (expr.first, expr.last)]
+        for end, part in zip(ends, (expr.first, expr.last), strict=True):
+            if isinstance(end, bool) or not isinstance(end, int):
+                raise Fault("E0401", f"a range goes from integer to integer, not to {kind_of(end)}", part.span)
+        return Range(*ends)
+
+    def _comprehension(self, expr: t.Comprehension) -> list[Any]:
+        saved = dict(self.scope.values)
+        result: list[Any] = []
+        try:
+            self._clause(expr, 0, result)
+        finally:
+            self.scope.values.clear()
+            self.scope.values.update(saved)
+        return result
+
+    def _clause(self, expr: t.Comprehension, index: int, result: list[Any]) -> None:
+        if index == len(expr.clauses):
+            result.append(self.value(expr.element))
+            if len(result) > ar.MAX_ITEMS:
+                raise Fault("E0905", f"a list of over {ar.MAX_ITEMS:,} items is over the limit", expr.span)
+            return
+        clause = expr.clauses[index]
+        for item in ar.iterate(self.value(clause.iterable), clause.iterable.span):
+            self.bind(clause.targets, item, clause.iterable.span)
+            if all(self.condition(c) for c in clause.conditions):
+                self._clause(expr, index + 1, result)
+
+    # ---------------------------------------------------------------- names
+
+    def _name(self, expr: t.Name) -> Any:
+        found = self.lookup(expr.text, expr.span)
+        if isinstance(found, BlockDef):
+            return self.module_of(found, (), {}, expr.span)
+        return found
+
+    def lookup(self, name: str, span: Span) -> Any:
+        """What a name means here: a value, a block's definition, or an op without settings given."""
+        if name in self.scope.values:
+            found = self.scope.values[name]
+            if found is POISON:
+                raise Poisoned
+            return found
+        if name in self.scope.file.names:
+            return self._definition(name, span)
+        if name in OPS and name not in ("input", *_MAP_OPERATORS.values(), "scalar"):
+            return OpModule(name, (), (), span)
+        return self.unknown(name, span)
+
+    def unknown(self, name: str, span: Span) -> Any:
+        if name in BUILTINS:
+            raise Fault("E0404", f"`{name}` is a function; it stands before its arguments", span, help=f"`{name}(…)`")
+        if name in ANALYSES:
+            raise Fault("E0604", f"`{name}` can be asked only in an `assert`", span)
+        help = did_you_mean(name, self.scope.visible())
+        raise Fault("E0201", f"`{name}` is not defined", span, help=help)
+
+    def _definition(self, name: str, span: Span) -> Any:
+        definition = self.scope.file.names[name]
+        if isinstance(definition, BrokenDef):
+            raise Poisoned
+        if isinstance(definition, ConstantDef):
+            return self._file_constant(name, definition, span)
+        if isinstance(definition, AliasDef) or definition.tree.is_network:
+            message = f"`{name}` is a network, and cannot be part of one"
+            raise Fault("E0404", message, span, help="make what both share a block")
+        return definition
+
+    def _file_constant(self, name: str, definition: ConstantDef, span: Span) -> Any:
+        key = ("constant", definition.file.source.path, definition.tree.name.text)
+        if key not in self.session.memo:
+            self.session.memo[key] = POISON  # what it holds while it is worked out: a constant that needs itself
+            scope = Scope(definition.file, {}, Paths("", "", False))
+            inner = type(self)(self.session, scope)
+            try:
+                self.session.memo[key] = inner.value(definition.tree.value)
+            except Fault as fault:
+                self.session.report(fault)
+        found = self.session.memo[key]
+        if found is POISON:
+            raise Poisoned
+        return found
+
+    # ------------------------------------------------------------ operators
+
+    def _arithmetic(self, expr: t.Arithmetic) -> Any:
+        result = self.value(expr.first)
+        for symbol, operand in expr.rest:
+            span = expr.first.span.to(operand.span)
+            result = self._binary(symbol, result, self.value(operand), span)
+        return result
+
+    def _binary(self, symbol: str, a: Any, b: Any, span: Span) -> Any:
+        if isinstance(a, MapValue) and isinstance(b, MapValue) and symbol in _MAP_OPERATORS:
+            return self.apply_op(_MAP_OPERATORS[symbol], [a, b], {}, span)
+        for one, other, side in ((a, b, ""), (b, a, "r")):
+            if isinstance(one, MapValue) and is_number(other) and symbol in _MAP_OPERATORS:
+                commutes = symbol in "+*"
+                operator = symbol if commutes or not side else side + symbol
+                return self.apply_op("scalar", [one], {"operator": operator, "value": other}, span)
+        return ar.arithmetic(symbol, a, b, span)
+
+    def _negative(self, expr: t.Negative) -> Any:
+        operand = self.value(expr.operand)
+        if isinstance(operand, MapValue):
+            return self.apply_op("scalar", [operand], {"operator": "*", "value": -1.0}, expr.span)
+        return ar.arithmetic("-", 0, operand, expr.span)
+
+    def _comparison(self, expr: t.Comparison) -> bool:
+        left = self.value(expr.first)
+        for symbol, operand in expr.rest:
+            right = self.value(operand)
+            if not self.compare(symbol, left, right, expr.span):
+                return False
+            left = right
+        return True
+
+    def compare(self, symbol: str, a: Any, b: Any, span: Span) -> bool:
+        return ar.compare(symbol, a, b, span)
+
+    def condition(self, expr: t.Expr) -> bool:
+        """The truth of a condition. Raises Fault E0401 for anything but true and false."""
+        value = self.value(expr)
+        if not isinstance(value, bool):
+            help = "compare it: `!= 0`, `!= none`, `len(…) > 0`"
+            raise Fault("E0401", f"a condition is true or false, not {kind_of(value)}", expr.span, help=help)
+        return value
+
+    def _not(self, expr: t.Not) -> bool:
+        return not self.condition(expr.operand)
+
+    def _logic(self, expr: t.Logic) -> bool:
+        wanted = expr.operator == "or"
+        return wanted if any(self.condition(o) is wanted for o in expr.operands) else not wanted
+
+    def _conditional(self, expr: t.Conditional) -> Any:
+        return self.value(expr.then if self.condition(expr.condition) else expr.otherwise)
+
+    def _index(self, expr: t.Index) -> Any:
+        value = self.value(expr.value)
+        if isinstance(value, Range):
+            value = ar.as_list(value)
+        if not isinstance(value, list | tuple):
+            raise Fault("E0401", f"{kind_of(value)} has no items to pick", expr.value.span)
+        if isinstance(expr.subscript, t.Slice):
+            start, stop = (
+                None if end is None else self._integer(end) for end in (expr.subscript.start, expr.subscript.stop)
+            )
+            return value[start:stop]
+        index = self._integer(expr.subscript)
+        if not -len(value) <= index < len(value):
+            message = f"there is no item {index} in a list of {len(value)}"
+            raise Fault("E0409", message, expr.subscript.span, help="items count from 0; -1 is the last")
+        return value[index]
+
+    def _integer(self, expr: t.Expr) -> int:
+        value = self.value(expr)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Fault("E0401", f"an index is an integer, not {kind_of(value)}", expr.span)
+        return value
+
+    # ---------------------------------------------------------------- calls
+
+    def _call(self, expr: t.Call) -> Any:
+        if isinstance(expr.function, t.Name):
+            name = expr.function.text
+            shadowed = name in self.scope.values or name in self.scope.file.names
+            if not shadowed and name in BUILTINS:
+                return self._builtin(name, expr)
+            function = self.lookup(name, expr.function.span)
+        else:
+            function = self.value(expr.function)
+        if isinstance(function, BlockDef):
+            return self.module_of(function, *self._arguments(expr), expr.span)
+        if isinstance(function, OpModule):
+            return self._op_call(function, expr)
+        if isinstance(function, BlockModule):
+            return self._refine(function, expr)
+        raise Fault("E0404", f"{kind_of(function)} cannot be called", expr.function.span)
+
+    def _arguments(self, expr: t.Call) -> tuple[tuple[tuple[Any, Span], ...], dict[str, tuple[Any, Span]]]:
+        positional: list[tuple[Any, Span]] = []
+        named: dict[str, tuple[Any, Span]] = {}
+        for argument in expr.arguments:
+            value = self.value(argument.value)
+            if argument.name is None:
+                if named:
+                    raise Fault("E0109", "a positional argument stands after a named one", argument.span)
+                positional.append((value, argument.span))
+            elif argument.name.text in named:
+                raise Fault("E0109", f"`{argument.name.text}` is given twice", argument.span)
+            else:
+                named[argument.name.text] = (value, argument.span)
+        return tuple(positional), named
+
+    def _refine(self, module: BlockModule, expr: t.Call) -> BlockModule:
+        """A module given to a block as a parameter, called there with further arguments."""
+        positional, named = self._arguments(expr)
+        merged = {name: (value, module.span) for name, value in module.arguments}
+        for param, given in zip(module.block.tree.params, positional, strict=False):
+            merged[param.name.text] = given
+        return self.module_of(module.block, (), {**merged, **named}, expr.span)
+
+    def _op_call(self, module: OpModule, expr: t.Call) -> Any:
+        positional, named = self._arguments(expr)
+        op = OPS[module.op]
+        inputs: list[MapValue] = []
+        first_is_map = bool(op.settings) and op.settings[0].kind == "map"
+        while positional and not first_is_map and _holds_maps(positional[0][0]):
+            value = positional[0][0]
+            inputs += value if isinstance(value, list | tuple) else [value]
+            positional = positional[1:]
+        settings = {
+            **{n: (v, module.span) for n, v in module.settings},
+            **self._bind_settings(op, positional, named, expr.span),
+        }
+        maps = tuple(v for n, (v, _) in settings.items() if isinstance(v, MapValue))
+        plain = {n: v for n, (v, _) in settings.items() if not isinstance(v, MapValue)}
+        self._check_maps(op, settings)
+        if inputs:
+            return self.apply_op(module.op, [*inputs, *maps], plain, expr.span)
+        if module.op == "concat" and positional == () and not named and expr.arguments:
+            raise Fault("E0408", "`concat` needs maps", expr.span)
+        self._check_required(op, plain, maps, expr.span)
+        return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), expr.span)
+
+    def _bind_settings(
+        self,
+        op: Any,
+        positional: Sequence[tuple[Any, Span]],
+        named: dict[str, tuple[Any, Span]],
+        span: Span,
+    ) -> dict[str, tuple[Any, Span]]:
+        names = [s.name for s in op.settings]
+        if len(positional) > len(names):
+            takes = f"{op.name} has {len(names)} settings" if names else f"{op.name} has no settings"
+            raise Fault("E0210", f"{takes}, and is given {len(positional)}", positional[len(names)][1])
+        bound = dict(zip(names, positional, strict=False))
+        for name, (value, where) in named.items():
+            if name not in names:
+                help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "")
+                raise Fault("E0202", f"{op.name} has no setting `{name}`", where, help=help)
+            if name in bound:
+                raise Fault("E0109", f"`{name}` is given twice, once by its position", where)
+            bound[name] = (value, where)
+        return bound
+
+    def _check_maps(self, op: Any, settings: dict[str, tuple[Any, Span]]) -> None:
+        for name, (value, span) in settings.items():
+            wants = op.setting(name).kind == "map"
+            if isinstance(value, MapValue) and not wants:
+                message = f"`{name}` of {op.name} is a setting, not a feature map"
+                raise Fault("E0401", message, span, help=f"apply {op.name} to a map with `x -> {op.name}(…)`")
+            if wants and value is not None and not isinstance(value, MapValue):
+                raise Fault("E0408", f"`{name}` of {op.name} must be a feature map, not {kind_of(value)}", span)
+
+    def _check_required(self, op: Any, plain: dict[str, Any], maps: tuple[MapValue, ...], span: Span) -> None:
+        for setting in op.settings:
+            if setting.default is REQUIRED and setting.name not in plain:
+                raise Fault("E0208", f"{op.name} needs `{setting.name}`: {setting.doc}", span)
+
+    def _search(self, expr: t.Search) -> Any:
+        start = self.value(expr.start)
+        if isinstance(expr.domain, t.RangeExpr):
+            domain = tuple(ar.iterate(self.value(expr.domain), expr.domain.span))
+        else:
+            domain = tuple(self.value(item) for item in expr.domain.items)
+        if not all(isinstance(v, int) and not isinstance(v, bool) for v in (start, *domain)):
+            raise Fault("E0401", "`search` chooses among integers", expr.span)
+        if start not in domain:
+            raise Fault("E0402", f"the start value {start} is not in the range searched", expr.start.span)
+        return self.session.choose(int(start), tuple(map(int, domain)), expr.span, own=self.scope.is_network)
+
+    # ---------------------------------------------------------------- pipes
+
+    def _pipe(self, expr: t.Pipe) -> Any:
+        value = self.value(expr.value)
+        if is_chain(value) and value != []:
+            return self._compose(value, expr)
+        for stage in expr.stages:
+            value = self.pipe_into(value, stage)
+        return value
+
+    def _compose(self, first: Any, expr: t.Pipe) -> list[Any]:
+        """`A -> B` between modules is the chain [A, B]."""
+        chain = [*flatten(first)]
+        for stage in expr.stages:
+            chain += flatten(self.chain_of(stage.module))
+        return chain
+
+    def chain_of(self, expr: t.Expr) -> Any:
+        value = self.value(expr)
+        if is_chain(value):
+            return value
+        help = "wrap it: only modules follow `->`"
+        if isinstance(value, list) and any(is_module(v) for v in value):
+            odd = next(v for v in value if not is_chain(v))
+            raise Fault("E0404", f"a chain holds modules only, and this list has {kind_of(odd)} in it", expr.span)
+        if isinstance(value, MapValue):
+            help = "to bring two maps together use `+`, `concat([…])`, or a module with several inputs: `(a, b) -> M`"
+        raise Fault("E0404", f"{kind_of(value)} cannot stand after `->`", expr.span, help=help)
+
+    def pipe_into(self, value: Any, stage: t.Stage) -> Any:
+        raise NotImplementedError
+
+    def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
+        raise NotImplementedError
+
+    def module_of(
+        self,
+        block: BlockDef,
+        positional: Sequence[tuple[Any, Span]],
+        named: dict[str, tuple[Any, Span]],
+        span: Span,
+    ) -> BlockModule:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------- builtins
+
+    def _builtin(self, name: str, expr: t.Call) -> Any:
+        positional, named = self._arguments(expr)
+        values = [value for value, _ in positional]
+        if name in ("sum", "max") and values and _holds_maps(values[0]):
+            return self._op_call(OpModule(name, (), (), expr.span), expr)
+        if named:
+            raise Fault("E0202", f"`{name}` takes no named arguments", next(iter(named.values()))[1])
+        low, high, function = _BUILTINS[name]
+        if not low <= len(values) <= high:
+            wanted = str(low) if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
+            raise Fault("E0210", f"`{name}` takes {wanted} arguments, not {len(values)}", expr.span)
+        return function(values, expr.span)
+
+    # -------------------------------------------------------------- binding
+
+    def bind(self, targets: Sequence[t.Ident], value: Any, span: Span) -> None:
+        """Gives names to a value, or to its parts. Raises Fault E0413 when the counts differ."""
+        if len(targets) == 1:
+            self.scope.values[targets[0].text] = value
+            return
+        if isinstance(value, Range):
+            value = ar.as_list(value)
+        if not isinstance(value, list | tuple) or len(value) != len(targets):
+            count = len(value) if isinstance(value, list | tuple) else 1
+            message = f"{len(targets)} names are given to {count} value{'s' if count != 1 else ''}"
+            raise Fault("E0413", message, span)
+        for target, item in zip(targets, value, strict=True):
+            self.scope.values[target.text] = item
+
+
+def flatten(value: Any) -> list[Module]:
+    """A module or nested lists of them, in order."""
+    if not isinstance(value, list):
+        return [value]
+    flat: list[Module] = []
+    for item in value:
+        flat += flatten(item)
+    return flat
+
+
+def _holds_maps(value: Any) -> bool:
+    return isinstance(value, MapValue) or (
+        isinstance(value, list | tuple) and bool(value) and all(isinstance(v, MapValue) for v in value)
+    )
+
+
+def _len(values: list[Any], span: Span) -> int:
+    if not isinstance(values[0], list | tuple | Range | str):
+        raise Fault("E0401", f"{kind_of(values[0])} has no length", span)
+    return len(values[0])
+
+
+def _zip(values: list[Any], span: Span) -> list[Any]:
+    columns = [ar.iterate(v, span) for v in values]
+    if len({len(c) for c in columns}) > 1:
+        lengths = ", ".join(str(len(c)) for c in columns)
+        raise Fault("E0414", f"`zip` is given lists of different lengths: {lengths}", span)
+    return [tuple(items) for items in zip(*columns, strict=True)]
+
+
+def _range(values: list[Any], span: Span) -> list[int]:
+    if not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+        raise Fault("E0401", "`range` takes integers", span)
+    made = range(*values) if len(values) < 3 or values[2] else range(0)
+    if len(made) > ar.MAX_ITEMS:
+        raise Fault("E0905", f"a range of {len(made):,} items is over the limit of {ar.MAX_ITEMS:,}", span)
+    return list(made)
+
+
+def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Callable[[list[Any], Span], Any]:
+    def pick(values: list[Any], span: Span) -> Any:
+        items = ar.iterate(values[0], span) if len(values) == 1 else values
+        if not items or not all(is_number(v) for v in items):
+            raise Fault("E0401", f"`{name}` takes numbers, at least one", span)
+        return choose(items)
+
+    return pick
+
+
+def _sum(values: list[Any], span: Span) -> Any:
+    items = ar.iterate(values[0], span)
+    total: Any = 0
+    for item in items:
+        total = ar.arithmetic("+", total, item, span) if not isinstance(item, list) else _concat(total, item)
+    return total
+
+
+def _concat(total: Any, item: list[Any]) -> list[Any]:
+    return [*(total or []), *item]
+
+
+def _shape(values: list[Any], span: Span) -> list[Any]:
+    if not isinstance(values[0], MapValue):
+        raise Fault("E0408", f"`shape` is asked of a feature map, not of {kind_of(values[0])}", span)
+    return list(values[0].type.shape)
+
+
+_BUILTINS: dict[str, tuple[int, int, Callable[[list[Any], Span], Any]]] = {
+    "len": (1, 1, _len),
+    "zip": (1, 99, _zip),
+    "enumerate": (1, 1, lambda values, span: list(enumerate(ar.iterate(values[0], span)))),
+    "range": (1, 3, _range),
+    "min": (1, 99, _extreme(min, "min")),
+    "max": (1, 99, _extreme(max, "max")),
+    "sum": (1, 1, _sum),
+    "reversed": (1, 1, lambda values, span: ar.iterate(values[0], span)[::-1]),
+    "shape": (1, 1, _shape),
+}
+
+_HANDLERS: dict[type[t.Expr], Callable[[Any, Any], Any]] = {
+    t.Name: Evaluator._name,
+    t.Number: Evaluator._number,
+    t.String: Evaluator._string,
+    t.Constant: Evaluator._constant,
+    t.ListExpr: Evaluator._list,
+    t.TupleExpr: Evaluator._tuple,
+    t.RangeExpr: Evaluator._range,
+    t.Comprehension: Evaluator._comprehension,
+    t.Call: Evaluator._call,
+    t.Index: Evaluator._index,
+    t.Negative: Evaluator._negative,
+    t.Not: Evaluator._not,
+    t.Arithmetic: Evaluator._arithmetic,
+    t.Comparison: Evaluator._comparison,
+    t.Logic: Evaluator._logic,
+    t.Conditional: Evaluator._conditional,
+    t.Search: Evaluator._search,
+    t.Pipe: Evaluator._pipe,
+}

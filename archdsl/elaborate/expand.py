@@ -1,0 +1,390 @@
+"""Statements, and modules applied: blocks expand into the nodes of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from archdsl.diagnostics import Label, Span
+from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.elaborate import arithmetic as ar
+from archdsl.elaborate import types
+from archdsl.elaborate.assertions import Assertion, is_deferred
+from archdsl.elaborate.evaluate import Evaluator, flatten
+from archdsl.elaborate.files import BlockDef
+from archdsl.elaborate.paths import Paths
+from archdsl.elaborate.scope import Scope
+from archdsl.elaborate.session import MAX_DEPTH, Session, TooLarge
+from archdsl.elaborate.values import (
+    POISON,
+    BlockModule,
+    Fault,
+    MapValue,
+    Module,
+    OpModule,
+    Poisoned,
+    Range,
+    SharedModule,
+    is_chain,
+    kind_of,
+)
+from archdsl.ir.builder import never_agree
+from archdsl.ir.dims import Dim, Size, same
+from archdsl.lang import tree as t
+
+
+class Expander(Evaluator):
+    """Runs the body of a block or network."""
+
+    def __init__(self, session: Session, scope: Scope) -> None:
+        super().__init__(session, scope)
+        self.assertions: list[Assertion] = []
+
+    # ------------------------------------------------------------ arguments
+
+    def module_of(
+        self,
+        block: BlockDef,
+        positional: Sequence[tuple[Any, Span]],
+        named: dict[str, tuple[Any, Span]],
+        span: Span,
+    ) -> BlockModule:
+        """A block with its arguments bound and checked."""
+        params = block.tree.params
+        if len(positional) > len(params):
+            message = f"{block.name} has {len(params)} parameters, and is given {len(positional)}"
+            raise Fault("E0210", message, positional[len(params)][1], labels=(_declared(block),))
+        given = {p.name.text: v for p, v in zip(params, positional, strict=False)}
+        names = [p.name.text for p in params]
+        for name, (value, where) in named.items():
+            if name not in names:
+                help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "it has none")
+                message = f"{block.name} has no parameter `{name}`"
+                raise Fault("E0202", message, where, help=help, labels=(_declared(block),))
+            if name in given:
+                raise Fault("E0109", f"`{name}` is given twice, once by its position", where)
+            given[name] = (value, where)
+        return BlockModule(block, tuple(self.arguments(block, given, span).items()), span)
+
+    def arguments(self, block: BlockDef, given: dict[str, tuple[Any, Span]], span: Span) -> dict[str, Any]:
+        """Every parameter's value: given, or its default, which sees the parameters before it."""
+        scope = Scope(block.file, {}, Paths("", "", False), is_network=block.tree.is_network)
+        inner = Expander(self.session, scope)
+        for param in block.tree.params:
+            name = param.name.text
+            if param.type is not None:
+                types.check_known(param.type)
+            if name in given:
+                value, where = given[name]
+            elif param.default is not None:
+                value, where = inner.value(param.default), param.default.span
+            else:
+                message = f"{block.name} needs `{name}`"
+                raise Fault("E0208", message, span, labels=(Label(param.span, "declared here"),))
+            types.check(param, value, where, inner._domain(param))
+            scope.values[name] = value
+        return scope.values
+
+    def _domain(self, param: t.Param) -> list[Any] | Range | None:
+        domain = getattr(param.type, "domain", None)
+        if domain is None:
+            return None
+        if isinstance(domain, t.RangeExpr):
+            return self._range(domain)
+        return [self.value(item) for item in domain.items]
+
+    # ---------------------------------------------------------- application
+
+    def pipe_into(self, value: Any, stage: t.Stage) -> Any:
+        module = self.chain_of(stage.module)
+        inputs = self._operands(value, stage.span)
+        alias = stage.alias.text if stage.alias else None
+        if isinstance(module, list):
+            if alias is not None:
+                raise Fault("E0404", "`as` names one module, not a chain", stage.span, help="name the chain's parts")
+            return self._chain(flatten(module), inputs, stage.span)
+        return self.apply(module, inputs, self._paths(module, alias, stage.span), stage.span)
+
+    def _operands(self, value: Any, span: Span) -> list[MapValue]:
+        items = value if isinstance(value, list | tuple) else [value]
+        for item in items:
+            if not isinstance(item, MapValue):
+                help = "a value that flows through `->` is a feature map"
+                raise Fault("E0408", f"{kind_of(item)} cannot flow into a module", span, help=help)
+        return list(items)
+
+    def _paths(self, module: Module, alias: str | None, span: Span) -> tuple[str, str]:
+        if isinstance(module, SharedModule):
+            node = self.scope.paths.applied(self.scope.binding, module.kind, alias, span)[0]
+            return node, module.path
+        return self.scope.paths.applied(self.scope.binding, module.kind, alias, span)
+
+    def _chain(self, modules: list[Module], inputs: list[MapValue], span: Span) -> Any:
+        values = inputs
+        for index, module in enumerate(modules):
+            before = self.session.nodes
+            paths = self.scope.paths.listed(self.scope.binding)
+            if isinstance(module, SharedModule):
+                paths = paths[0], module.path
+            values = self._operands(self.apply(module, values, paths, span), span)
+            self._foresee(modules, index, self.session.nodes - before, span)
+        return values[0] if len(values) == 1 else tuple(values)
+
+    def _foresee(self, modules: list[Module], index: int, count: int, span: Span) -> None:
+        """Refuses a long run of one module as soon as its size is known from the first of them."""
+        if index == 0 and len(modules) > 64 and all(m is modules[0] for m in modules):
+            self.session._check_total(self.session.nodes + count * (len(modules) - 1), span)
+
+    def apply(self, module: Module, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
+        """Applies one module at `paths` (of its nodes, of its weights); several results come as a tuple."""
+        if isinstance(module, OpModule):
+            operands = [*inputs, *module.maps]
+            results = self.session.emit(module.op, operands, dict(module.settings), paths, span)
+            return results[0] if len(results) == 1 else results
+        if isinstance(module, SharedModule):
+            return self._apply_shared(module, inputs, paths, span)
+        if self.session.counting:
+            return self._counted(module, inputs, paths, span)
+        return self._expand(module, inputs, paths, span)
+
+    def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
+        paths = self.scope.paths.applied(self.scope.binding, op, None, span)
+        results = self.session.emit(op, inputs, settings, paths, span)
+        return list(results) if op == "split" else results[0] if len(results) == 1 else results
+
+    def _apply_shared(
+        self, module: SharedModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span
+    ) -> Any:
+        values: Any = list(inputs)
+        for index, part in enumerate(module.modules):
+            single = len(module.modules) == 1
+            node = paths[0] if single else f"{paths[0]}.{index}"
+            weights = module.path if single else f"{module.path}.{index}"
+            values = self.apply(part, self._operands(values, span), (node, weights), span)
+        return values
+
+    def _counted(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
+        """Expansion for counting alone: a block met before with the same arguments and types is not expanded again."""
+        key = _key(module, inputs)
+        if key is not None and key in self.session.memo:
+            count, results, single = self.session.memo[key]
+            self.session.grow(count, span)
+            values = self.session.phantom(results)
+            return values[0] if single else values
+        before = self.session.nodes
+        value = self._expand(module, inputs, paths, span)
+        results = [value] if isinstance(value, MapValue) else list(value)
+        if key is not None:
+            entry = (self.session.nodes - before, [m.type for m in results], isinstance(value, MapValue))
+            self.session.memo[key] = entry
+        return value
+
+    def _expand(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
+        block = module.block
+        if len(self.session.stack) > MAX_DEPTH:
+            message = f"blocks call one another more than {MAX_DEPTH} deep"
+            raise TooLarge(Fault("E0903", message, span, help=f"does {block.name} call itself without an end?"))
+        scope = Scope(block.file, dict(module.arguments), Paths(*paths, False), inputs=list(inputs))
+        self.session.stack.append((block.name, span))
+        try:
+            inner = Expander(self.session, scope)
+            inner.run(block.tree.body)
+            self._take_asserts(inner)
+        finally:
+            self.session.stack.pop()
+        if scope.inputs:
+            given, wanted = len(inputs), len(inputs) - len(scope.inputs)
+            if not any(isinstance(s, t.Broken) for s in block.tree.body.statements):
+                message = f"{block.name} reads {wanted} value{'s' if wanted != 1 else ''}, and is given {given}"
+                raise Fault("E0412", message, span, labels=(_declared(block),))
+        return self._results(block, scope, span)
+
+    def _take_asserts(self, inner: Expander) -> None:
+        self.assertions += inner.assertions
+
+    def _results(self, block: BlockDef, scope: Scope, span: Span) -> Any:
+        values = [value for _, value, _ in scope.outputs]
+        if not values or any(v is POISON for v in values):
+            raise Poisoned
+        return values[0] if len(values) == 1 else tuple(values)
+
+    # ----------------------------------------------------------- statements
+
+    def run(self, body: t.Body) -> None:
+        """Runs statements in order. A faulty one is reported, and what it binds is unknown from there on."""
+        for statement in body.statements:
+            try:
+                getattr(self, _STATEMENTS[type(statement)])(statement)
+            except Fault as fault:
+                self.session.report(fault)
+                self._poison(statement)
+            except Poisoned:
+                self._poison(statement)
+
+    def _poison(self, statement: t.Statement) -> None:
+        for name in bound_names(statement):
+            self.scope.values[name] = POISON
+        if isinstance(statement, t.Output):
+            names = [statement.name.text] if statement.name else [None] * len(statement.values)
+            self.scope.outputs += [(name, POISON, statement.aux) for name in names]
+            if statement.name:
+                self.scope.values[statement.name.text] = POISON
+
+    def _assign(self, statement: t.Assign) -> None:
+        self.scope.binding = statement.targets[0].text
+        self.bind(statement.targets, self.value(statement.value), statement.value.span)
+
+    def _broken(self, statement: t.Broken) -> None:
+        raise Poisoned
+
+    def _input(self, statement: t.Input) -> None:
+        if not self.scope.inputs:
+            calls = self.session.stack[-1]
+            where = calls[1] or statement.span
+            message = f"{calls[0]} reads more values than it is given: none is left for `{statement.name.text}`"
+            raise Fault("E0412", message, statement.span, labels=(Label(where, "applied here"),))
+        if statement.preprocessing is not None:
+            message = "only a network's input has preprocessing"
+            raise Fault("E0508", message, statement.preprocessing.span)
+        value = self.scope.inputs.pop(0)
+        self.scope.values[statement.name.text] = value
+        if statement.dims is not None:
+            self._match(statement, statement.dims, value)
+
+    def _match(self, statement: t.Input, dims: Sequence[t.Expr], value: MapValue) -> None:
+        """Binds the names in `[C, H, W]` that are new, and holds the others against the map."""
+        if len(dims) != 3:
+            message = f"a feature map has 3 dimensions, [C, H, W], and {len(dims)} are named"
+            raise Fault("E0310", message, statement.span)
+        for dim, size in zip(dims, value.type.shape, strict=True):
+            if isinstance(dim, t.Name) and dim.text not in self.scope.values:
+                self.scope.values[dim.text] = size
+                continue
+            self._agree(statement, dim, self.value(dim), size, value)
+
+    def _agree(self, statement: t.Input, dim: t.Expr, wanted: Any, size: Size, value: MapValue) -> None:
+        if isinstance(wanted, int | Dim) and same(wanted, size):
+            return
+        if isinstance(wanted, int | Dim) and isinstance(wanted - size, Dim) and not never_agree(wanted, size):
+            self.session.builder.require(wanted, size)
+            return
+        message = f"`{statement.name.text}` must have {dim.span.text} = {wanted}, and is {value.type}"
+        raise Fault("E0307", message, statement.span)
+
+    def _output(self, statement: t.Output) -> None:
+        self.scope.binding = statement.name.text if statement.name else "out"
+        for expr in statement.values:
+            value = self.value(expr)
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if not isinstance(item, MapValue):
+                    raise Fault("E0408", f"an output is a feature map, not {kind_of(item)}", expr.span)
+                if statement.aux and not self.scope.is_network:
+                    help = "give it out as a further output, and let the network say `aux out`"
+                    raise Fault("E0503", "only networks have `aux out`", statement.span, help=help)
+                self._put_out(statement, expr, item)
+
+    def _put_out(self, statement: t.Output, expr: t.Expr, value: MapValue) -> None:
+        name = statement.name.text if statement.name else expr.text if isinstance(expr, t.Name) else None
+        if name is not None and any(name == earlier for earlier, _, _ in self.scope.outputs):
+            raise Fault("E0504", f"`{name}` is an output already", statement.span)
+        self.scope.outputs.append((name, value, statement.aux))
+        if statement.name is not None:
+            self.scope.values[statement.name.text] = value
+
+    def _shared(self, statement: t.Shared) -> None:
+        name = statement.name.text
+        value = self.value(statement.value)
+        if not is_chain(value) or value == []:
+            message = f"only a module can be shared, not {kind_of(value)}"
+            raise Fault("E0404", message, statement.value.span)
+        if isinstance(value, SharedModule):
+            self.scope.values[name] = value  # another name for the same weights
+            return
+        path = self.scope.paths.applied("", name, name, statement.span)[1]
+        self.scope.values[name] = SharedModule(name, path, tuple(flatten(value)), statement.span)
+
+    def _for(self, statement: t.For) -> None:
+        for item in ar.iterate(self.value(statement.iterable), statement.iterable.span):
+            self.session.step(statement.span)
+            self.bind(statement.targets, item, statement.iterable.span)
+            self.run(statement.body)
+
+    def _when(self, statement: t.When) -> None:
+        if self.condition(statement.condition):
+            self.run(statement.body)
+        elif isinstance(statement.otherwise, t.When):
+            self._when(statement.otherwise)
+        elif statement.otherwise is not None:
+            self.run(statement.otherwise)
+
+    def _assert(self, statement: t.Assert) -> None:
+        frames = self.session.frames(statement.span)
+        scope = Scope(self.scope.file, dict(self.scope.values), Paths("", "", False))
+        assertion = Assertion(statement, scope, frames)
+        if is_deferred(statement.condition, self.scope):
+            self.assertions.append(assertion)
+        elif not self.condition(statement.condition):
+            raise Fault("E0601", "this assertion does not hold", statement.span, labels=assertion.sides(self))
+
+
+def _declared(block: BlockDef) -> Label:
+    return Label(block.tree.name.span, "declared here")
+
+
+def bound_names(statement: t.Statement) -> Iterator[str]:
+    """Every name that a statement may bind."""
+    if isinstance(statement, t.Broken):
+        yield from statement.names
+    elif isinstance(statement, t.Assign | t.For):
+        yield from (target.text for target in statement.targets)
+    elif isinstance(statement, t.Input | t.Shared):
+        yield statement.name.text
+        if isinstance(statement, t.Input):
+            yield from (d.text for d in statement.dims or () if isinstance(d, t.Name))
+    elif isinstance(statement, t.When) and statement.otherwise is not None:
+        inner = [statement.otherwise] if isinstance(statement.otherwise, t.When) else statement.otherwise.statements
+        for part in inner:
+            yield from bound_names(part)
+    if isinstance(statement, t.For | t.When):
+        for part in statement.body.statements:
+            yield from bound_names(part)
+
+
+def _key(module: BlockModule, inputs: Sequence[MapValue]) -> Any:
+    """What an expansion depends on, where that can be compared; None otherwise."""
+    try:
+        key = (
+            "expansion",
+            module.block.file.source.path,
+            module.block.name,
+            tuple((n, _frozen(v)) for n, v in module.arguments),
+            tuple(m.type for m in inputs),
+        )
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(v) for v in value)
+    if isinstance(value, MapValue):
+        return value.type
+    if isinstance(value, BlockModule):
+        return value.block.file.source.path, value.block.name, tuple((n, _frozen(v)) for n, v in value.arguments)
+    if isinstance(value, OpModule):
+        return value.op, tuple((n, _frozen(v)) for n, v in value.settings), tuple(m.type for m in value.maps)
+    return value
+
+
+_STATEMENTS: dict[type[t.Statement], str] = {
+    t.Assign: "_assign",
+    t.Broken: "_broken",
+    t.Input: "_input",
+    t.Output: "_output",
+    t.Shared: "_shared",
+    t.For: "_for",
+    t.When: "_when",
+    t.Assert: "_assert",
+}

@@ -1,0 +1,247 @@
+"""Reads specs and what they import: the standard library and files beside the spec, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from archdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, Span
+from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.lang import tree as t
+from archdsl.lang.parser import MAX_BYTES, parse
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class BlockDef:
+    """A block or network, with the file whose names its body sees."""
+
+    tree: t.Block
+    file: SpecFile
+
+    @property
+    def name(self) -> str:
+        return self.tree.name.text
+
+
+@dataclass(frozen=True, eq=False)
+class AliasDef:
+    tree: t.Alias
+    file: SpecFile
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantDef:
+    tree: t.Definition
+    file: SpecFile
+
+
+@dataclass(frozen=True, eq=False)
+class BrokenDef:
+    """A name whose definition could not be read; its uses are not errors of their own."""
+
+
+Definition = BlockDef | AliasDef | ConstantDef | BrokenDef
+
+
+@dataclass(eq=False)
+class SpecFile:
+    """A parsed file and the names it defines or imports."""
+
+    tree: t.File
+    names: dict[str, Definition] = field(default_factory=dict)
+    imports: dict[str, t.Imported] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        return self.tree.source
+
+    def networks(self) -> Iterator[tuple[str, BlockDef | AliasDef]]:
+        """The networks defined here, in order: the first is the file's default."""
+        for entry in self.tree.entries:
+            if isinstance(entry, t.Alias) or (isinstance(entry, t.Block) and entry.is_network):
+                definition = self.names.get(entry.name.text)
+                if isinstance(definition, BlockDef | AliasDef) and definition.tree is entry:
+                    yield entry.name.text, definition
+
+
+class Files:
+    """Loads files once each, and reports what is wrong with them."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        self._loaded: dict[str, SpecFile] = {}
+        self._loading: list[tuple[str, Span]] = []
+
+    def load_path(self, path: str) -> SpecFile | None:
+        """The spec at a path, or None after reporting why not."""
+        text = self._read(path, None)
+        return None if text is None else self.load(Source(path, text), Path(path).parent)
+
+    def load(self, source: Source, folder: Path | None) -> SpecFile:
+        """A spec from text; `folder` is where its neighbours are, None for none."""
+        key = source.path
+        parsed = parse(source)
+        for diagnostic in parsed.diagnostics:
+            self.diagnostics.add(diagnostic)
+        file = SpecFile(parsed.file)
+        self._loaded[key] = file
+        if not parsed.diagnostics:
+            self._check_version(file)
+        self._define(file, folder)
+        return file
+
+    def _check_version(self, file: SpecFile) -> None:
+        version = file.tree.version
+        if version is None:
+            start = Span(file.source, 0, 0)
+            message, help = "the file does not say which version of the language it is in", "begin it with `arch 1`"
+            self.diagnostics.add(Diagnostic("E0106", message, start, help=help))
+        elif version.value != VERSION:
+            message = f"version {version.value} of the language is not known here"
+            help = f"this archdsl reads version {VERSION}"
+            self.diagnostics.add(Diagnostic("E0107", message, version.span, help=help))
+
+    def _define(self, file: SpecFile, folder: Path | None) -> None:
+        for entry in file.tree.entries:
+            if isinstance(entry, t.BrokenEntry):
+                file.names.update({name: BrokenDef() for name in entry.names if name not in file.names})
+            elif isinstance(entry, t.Use):
+                self._use(file, entry, folder)
+            else:
+                self._bind(file, entry.name, _definition(entry, file))
+
+    def _bind(self, file: SpecFile, name: t.Ident, definition: Definition) -> None:
+        earlier = file.names.get(name.text)
+        if earlier is None or isinstance(earlier, BrokenDef):
+            file.names[name.text] = definition
+            return
+        where = file.imports[name.text].span if name.text in file.imports else _place(earlier)
+        labels = (Label(where, "first here"),) if where else ()
+        help = "give one of them another name"
+        self.diagnostics.add(
+            Diagnostic("E0203", f"`{name.text}` is defined twice", name.span, "again here", labels, help=help)
+        )
+
+    # ------------------------------------------------------- what is used
+
+    def _use(self, file: SpecFile, use: t.Use, folder: Path | None) -> None:
+        module = self._module(file, use, folder)
+        for imported in use.names:
+            if module is None:
+                definition: Definition = BrokenDef()
+            else:
+                definition = self._imported(module, imported, use)
+            self._bind(file, imported.bound, definition)
+            file.imports.setdefault(imported.bound.text, imported)
+
+    def _imported(self, module: SpecFile, imported: t.Imported, use: t.Use) -> Definition:
+        name = imported.name
+        definition = module.names.get(name.text)
+        if definition is not None and name.text not in module.imports:
+            return definition
+        own = [n for n in module.names if n not in module.imports]
+        message = f"`{'.'.join(use.module)}` defines no `{name.text}`"
+        help = did_you_mean(name.text, own) or ("it defines " + ", ".join(sorted(own)[:8]) if own else "")
+        if not any(isinstance(d, BrokenDef) for d in module.names.values()):
+            self.diagnostics.add(Diagnostic("E0205", message, name.span, help=help))
+        return BrokenDef()
+
+    def _module(self, file: SpecFile, use: t.Use, folder: Path | None) -> SpecFile | None:
+        if use.module[0] == "std":
+            return self._library(use)
+        if file.source.library:
+            self.diagnostics.add(Diagnostic("E0204", "the library imports only from `std`", use.module_span))
+            return None
+        return self._neighbour(file, use, folder)
+
+    def _library(self, use: t.Use) -> SpecFile | None:
+        library = resources.files("archdsl").joinpath("std")
+        name = ".".join(use.module[1:])
+        entry = library.joinpath(f"{name}.arch")
+        if len(use.module) != 2 or not entry.is_file():
+            known = [f"std.{p.name.removesuffix('.arch')}" for p in library.iterdir() if p.name.endswith(".arch")]
+            help = did_you_mean(".".join(use.module), known) or "the library has " + ", ".join(sorted(known))
+            message = f"the standard library has no `{'.'.join(use.module)}`"
+            self.diagnostics.add(Diagnostic("E0204", message, use.module_span, help=help))
+            return None
+        path = f"archdsl/std/{name}.arch"
+        if self._cycle(path, use):
+            return None
+        if path in self._loaded:
+            return self._loaded[path]
+        source = Source(path, entry.read_text(encoding="utf-8"), library=True)
+        return self._load_within(path, source, None, use)
+
+    def _neighbour(self, file: SpecFile, use: t.Use, folder: Path | None) -> SpecFile | None:
+        dotted = ".".join(use.module)
+        if folder is None or len(use.module) > 1:
+            help = "imports reach `std` and files beside the spec"
+            message = f"`{dotted}` cannot be imported from here"
+            self.diagnostics.add(Diagnostic("E0204", message, use.module_span, help=help))
+            return None
+        path = folder / f"{dotted}.arch"
+        shown = str(path)
+        if self._cycle(shown, use):
+            return None
+        if shown in self._loaded:
+            return self._loaded[shown]
+        if not path.is_file():
+            beside = sorted(p.stem for p in folder.glob("*.arch") if str(p) != file.source.path)
+            help = did_you_mean(dotted, beside) or f"{shown} would be that file"
+            self.diagnostics.add(
+                Diagnostic("E0204", f"there is no `{dotted}.arch` beside the spec", use.module_span, help=help)
+            )
+            return None
+        text = self._read(shown, use.module_span)
+        return None if text is None else self._load_within(shown, Source(shown, text), folder, use)
+
+    def _load_within(self, key: str, source: Source, folder: Path | None, use: t.Use) -> SpecFile:
+        self._loading.append((key, use.module_span))
+        try:
+            return self.load(source, folder)
+        finally:
+            self._loading.pop()
+
+    def _cycle(self, path: str, use: t.Use) -> bool:
+        """Reports an import that leads back to a file still being read."""
+        chain = [use.span.source.path, *(key for key, _ in self._loading)]
+        if path != use.span.source.path and path not in chain:
+            return False
+        message = f"`{'.'.join(use.module)}` imports itself in the end"
+        steps = " -> ".join([*(key for key, _ in self._loading), use.span.source.path, path])
+        help = f"move what both need into a third file ({steps})"
+        self.diagnostics.add(Diagnostic("E0206", message, use.module_span, help=help))
+        return True
+
+    def _read(self, path: str, span: Span | None) -> str | None:
+        problem = ("E0111", f"{path} does not exist")
+        try:
+            file = Path(path)
+            if file.is_dir():
+                problem = ("E0111", f"{path} is a folder, not a spec")
+            elif file.stat().st_size > 4 * MAX_BYTES:
+                problem = ("E0901", f"{path} has {file.stat().st_size:,} bytes, far more than is read")
+            else:
+                return file.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            problem = ("E0112", f"{path} is no UTF-8 text: byte {error.start} cannot be read")
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            problem = ("E0111", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+        self.diagnostics.add(Diagnostic(problem[0], problem[1], span or Span(Source(path, ""), 0, 0)))
+        return None
+
+
+def _definition(entry: t.Block | t.Alias | t.Definition, file: SpecFile) -> Definition:
+    if isinstance(entry, t.Block):
+        return BlockDef(entry, file)
+    return AliasDef(entry, file) if isinstance(entry, t.Alias) else ConstantDef(entry, file)
+
+
+def _place(definition: Definition) -> Span | None:
+    return None if isinstance(definition, BrokenDef) else definition.tree.name.span

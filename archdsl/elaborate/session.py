@@ -1,0 +1,146 @@
+"""What one elaboration carries along: the graph so far, what went wrong, where we are, and how much is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.diagnostics import Diagnostics, Frame, Label, Severity, Span
+from archdsl.diagnostics.place import diagnose
+from archdsl.elaborate.values import Fault, MapValue, Searched, Variable
+from archdsl.ir.builder import GraphBuilder
+from archdsl.ir.graph import MapType, Origin, Ref
+from archdsl.ir.op import OPS, OpError, call_of
+
+MAX_NODES = 100_000
+MAX_STEPS = 1_000_000
+MAX_DEPTH = 64
+COUNT_FROM = 4_096
+"""Expansions that grow past this many nodes are counted, blocks of equal arguments once, before they go on."""
+
+
+class TooLarge(Exception):
+    """The network is over a limit; nothing further is worth expanding."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+@dataclass
+class Session:
+    """The state that all bodies of one elaboration share."""
+
+    diagnostics: Diagnostics
+    builder: GraphBuilder = field(default_factory=GraphBuilder)
+    choices: dict[int, int] = field(default_factory=dict)
+    """Values for search variables, by number; the start value where absent."""
+    counting: bool = False
+    steps: int = 0
+    nodes: int = 0
+    stack: list[tuple[str, Span | None]] = field(default_factory=list)
+    """Open bodies: a block's name, and where the body before it called it."""
+    variables: list[Variable] = field(default_factory=list)
+    owners: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    """Weight paths in use, with the shapes they stand for."""
+    _by_span: dict[tuple[str, int], int] = field(default_factory=dict)
+    memo: dict[Any, Any] = field(default_factory=dict)
+    recount: Any = None
+    """Called once when the expansion grows past COUNT_FROM: says how many nodes it will have in the end."""
+
+    # ----------------------------------------------------------- reporting
+
+    def frames(self, span: Span) -> tuple[Frame, ...]:
+        """The chain of bodies down to `span`, outermost first."""
+        places = [call for _, call in self.stack[1:]] + [span]
+        return tuple(
+            Frame(name, place) for (name, _), place in zip(self.stack, places, strict=True) if place is not None
+        )
+
+    def report(self, fault: Fault, severity: Severity = Severity.ERROR) -> None:
+        frames = self.frames(fault.span) or (Frame("", fault.span),)
+        self.diagnostics.add(
+            diagnose(
+                frames,
+                fault.code,
+                fault.message,
+                label=fault.label,
+                help=fault.help,
+                labels=fault.labels,
+                severity=severity,
+            )
+        )
+
+    # -------------------------------------------------------------- limits
+
+    def step(self, span: Span) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            help = "a spec describes a network; it does not compute one"
+            raise TooLarge(Fault("E0906", f"the spec takes more than {MAX_STEPS:,} steps to work out", span, help=help))
+
+    def grow(self, count: int, span: Span) -> None:
+        """Counts nodes about to be added. Raises TooLarge past the limit."""
+        self.nodes += count
+        if self.nodes > COUNT_FROM and self.recount is not None:
+            recount, self.recount = self.recount, None
+            self._check_total(max(recount(), self.nodes), span)
+        self._check_total(self.nodes, span)
+
+    def _check_total(self, nodes: int, span: Span) -> None:
+        if nodes > MAX_NODES:
+            message = f"the network would have more than {MAX_NODES:,} nodes"
+            raise TooLarge(Fault("E0902", message, span, help="a repetition is larger than meant"))
+
+    # --------------------------------------------------------------- nodes
+
+    def emit(
+        self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], path: tuple[str, str], span: Span
+    ) -> tuple[MapValue, ...]:
+        """Adds a node at `path` (its name, and the path of its weights). Raises Fault when the op cannot be applied."""
+        self.grow(1, span)
+        origin = Origin(span, self.frames(span))
+        try:
+            refs = self.builder.add(op, [m.ref for m in inputs], settings, name=path[0], weights=path[1], origin=origin)
+        except OpError as error:
+            raise Fault(error.code, error.message, span, label=error.label, help=error.help) from None
+        self._own(span)
+        return tuple(MapValue(ref, self.builder.type_of(ref)) for ref in refs)
+
+    def _own(self, span: Span) -> None:
+        """Two nodes may share weights only where their shapes agree."""
+        node = self.builder.nodes[-1]
+        if not node.weights:
+            return
+        inputs = [self.builder.type_of(ref) for ref in node.inputs]
+        shapes = tuple(spec.shape for spec in OPS[node.op].weights(call_of(node.settings, inputs)))
+        earlier = self.owners.setdefault(node.weights, shapes)
+        if earlier != shapes:
+            message = f"`{node.weights}` is shared, and would need weights of shape {shapes[0]} here"
+            help = "inputs of a shared module need the same number of channels at every use"
+            raise Fault("E0309", message, span, help=help, labels=(Label(span, f"elsewhere it has {earlier[0]}"),))
+
+    def phantom(self, types: Sequence[MapType]) -> tuple[MapValue, ...]:
+        """Values of given types without a node, for counting."""
+        name = f"counted@{len(self.builder.nodes)}.{self.steps}.{self.nodes}"
+        made = []
+        for port, of in enumerate(types):
+            ref = Ref(name, port)
+            self.builder.declare(ref, of)
+            made.append(MapValue(ref, of))
+        return tuple(made)
+
+    # -------------------------------------------------------------- search
+
+    def choose(self, start: int, domain: tuple[int, ...], span: Span, *, own: bool) -> Searched:
+        """A searched integer. `own` gives this evaluation a variable of its own; else one stands for the place."""
+        key = (span.path, span.start)
+        if own or key not in self._by_span:
+            self.variables.append(Variable(start, domain, span))
+            number = len(self.variables) - 1
+            if not own:
+                self._by_span[key] = number
+        else:
+            number = self._by_span[key]
+        return Searched.of(self.choices.get(number, start), span, number)

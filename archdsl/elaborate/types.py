@@ -1,0 +1,95 @@
+"""Parameter types: whether a value is of one, and lies in its range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from archdsl.diagnostics import Label, Span
+from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.elaborate.values import Fault, MapValue, Range, is_chain, is_number, kind_of
+from archdsl.ir.settings import describe
+from archdsl.lang import tree as t
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "float": is_number,
+    "bool": lambda v: isinstance(v, bool),
+    "str": lambda v: isinstance(v, str),
+    "rate": lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 1,
+    "block": is_chain,
+    "map": lambda v: isinstance(v, MapValue) and v.type.kind == "map",
+    "indices": lambda v: isinstance(v, MapValue) and v.type.kind == "indices",
+    "list": lambda v: isinstance(v, list | Range),
+    "tuple": lambda v: isinstance(v, tuple),
+}
+TYPES = tuple(_CHECKS)
+
+_WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a string",
+    "rate": "a dilation rate (an integer, at least 1)",
+    "block": "a module",
+    "map": "a feature map",
+    "indices": "the indices of a max pool",
+    "list": "a list",
+    "tuple": "a tuple",
+}
+
+
+def check_known(kind: t.TypeExpr) -> None:
+    """Raises Fault E0201 for a type that does not exist."""
+    if isinstance(kind, t.TupleType):
+        for item in kind.items:
+            check_known(item)
+        return
+    if kind.name not in _CHECKS:
+        help = did_you_mean(kind.name, TYPES) or "types are " + ", ".join(TYPES)
+        raise Fault("E0201", f"there is no type `{kind.name}`", kind.span, help=help)
+    for argument in kind.arguments:
+        check_known(argument)
+
+
+def fits(kind: t.TypeExpr, value: Any) -> bool:
+    """Whether a value has the type, ranges aside."""
+    if isinstance(kind, t.TupleType):
+        items = value if isinstance(value, tuple | list) else ()
+        return len(items) == len(kind.items) and all(fits(k, v) for k, v in zip(kind.items, items, strict=True))
+    if not _CHECKS[kind.name](value):
+        return False
+    if kind.name in ("list", "tuple") and kind.arguments and not isinstance(value, Range):
+        inner = kind.arguments[0]
+        return all(fits(inner, item) for item in value)
+    return True
+
+
+def words(kind: t.TypeExpr) -> str:
+    if isinstance(kind, t.TupleType):
+        return f"a tuple of {len(kind.items)}"
+    if kind.name == "list" and kind.arguments:
+        inner = kind.arguments[0]
+        return "a list of " + {"int": "integers", "rate": "rates", "float": "numbers", "str": "strings"}.get(
+            getattr(inner, "name", ""), "lists" if getattr(inner, "name", "") == "list" else "values"
+        )
+    return _WORDS[kind.name]
+
+
+def check(param: t.Param, value: Any, span: Span, domain: list[Any] | Range | None) -> None:
+    """Raises Fault: E0401 wrong type, E0402 outside the range, E0403 no such choice."""
+    declared = Label(param.span, "declared here")
+    if value is None and isinstance(param.default, t.Constant) and param.default.value is None:
+        return
+    if param.type is not None and not fits(param.type, value):
+        what = describe(value) if value is None or isinstance(value, int | float | str | bool) else kind_of(value)
+        message = f"`{param.name.text}` must be {words(param.type)}, not {what}"
+        raise Fault("E0401", message, span, labels=(declared,))
+    if isinstance(domain, Range) and not domain.first <= value <= domain.last:
+        message = f"`{param.name.text}` must lie in {domain.first}..{domain.last}, and is {value}"
+        raise Fault("E0402", message, span, labels=(declared,))
+    if isinstance(domain, list) and value not in domain:
+        help = did_you_mean(value, [d for d in domain if isinstance(d, str)]) if isinstance(value, str) else ""
+        message = f"`{param.name.text}` cannot be {describe(value)}"
+        choices = "it takes " + ", ".join(describe(d) for d in domain)
+        raise Fault("E0403", message, span, labels=(declared,), help="; ".join(h for h in (help, choices) if h))
