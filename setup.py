@@ -1,5 +1,6 @@
 """What pyproject.toml cannot say: three top-level folders install inside archdsl, and the parser's table is built here."""
 
+import compileall
 import sys
 from pathlib import Path
 
@@ -22,7 +23,10 @@ def packages() -> list[str]:
 
 
 class BuildWithTables(build_py):
-    """Builds the LALR table beside the grammar, in the tree for an editable install and in the wheel otherwise."""
+    """Builds the LALR table beside the grammar, in the tree for an editable install and in the wheel otherwise.
+
+    An editable install is byte-compiled too, as pip does with a wheel: `archdsl check` answers in half the time.
+    """
 
     def run(self) -> None:
         super().run()
@@ -31,9 +35,10 @@ class BuildWithTables(build_py):
             from archdsl.lang.tables import write_tables
         finally:
             sys.path.pop(0)
-        write_tables(
-            (ROOT if self.editable_mode else Path(self.build_lib)) / "archdsl" / "lang" / "_tables.py"
-        )
+        write_tables((ROOT if self.editable_mode else Path(self.build_lib)) / "archdsl" / "lang")
+        if self.editable_mode:
+            for folder in ("archdsl", *MAPPED):
+                compileall.compile_dir(ROOT / folder, quiet=2)
 
 
 setup(

@@ -113,6 +113,8 @@ class Evaluator:
         return self.unknown(name, span)
 
     def unknown(self, name: str, span: Span) -> Any:
+        if span.start in self.scope.file.unknown:
+            raise Poisoned
         if name in BUILTINS:
             raise Fault("E0404", f"`{name}` is a function; it stands before its arguments", span, help=f"`{name}(…)`")
         if name in ANALYSES:

@@ -14,7 +14,7 @@ from archdsl.elaborate.evaluate import Evaluator, flatten
 from archdsl.elaborate.files import BlockDef
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
-from archdsl.elaborate.session import MAX_DEPTH, Session, TooLarge
+from archdsl.elaborate.session import MAX_DEPTH, Session
 from archdsl.elaborate.values import (
     POISON,
     BlockModule,
@@ -133,7 +133,7 @@ class Expander(Evaluator):
     def _foresee(self, modules: list[Module], index: int, count: int, span: Span) -> None:
         """Refuses a long run of one module as soon as its size is known from the first of them."""
         if index == 0 and len(modules) > 64 and all(m is modules[0] for m in modules):
-            self.session._check_total(self.session.nodes + count * (len(modules) - 1), span)
+            self.session.check_total(self.session.nodes + count * (len(modules) - 1), span)
 
     def apply(self, module: Module, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
         """Applies one module at `paths` (of its nodes, of its weights); several results come as a tuple."""
@@ -183,7 +183,9 @@ class Expander(Evaluator):
         block = module.block
         if len(self.session.stack) > MAX_DEPTH:
             message = f"blocks call one another more than {MAX_DEPTH} deep"
-            raise TooLarge(Fault("E0903", message, span, help=f"does {block.name} call itself without an end?"))
+            raise self.session.too_large(
+                Fault("E0903", message, span, help=f"does {block.name} call itself without an end?")
+            )
         scope = Scope(block.file, dict(module.arguments), Paths(*paths, False), inputs=list(inputs))
         self.session.stack.append((block.name, span))
         try:

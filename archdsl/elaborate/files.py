@@ -10,9 +10,11 @@ from pathlib import Path
 from archdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, Span
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.lang import tree as t
-from archdsl.lang.parser import MAX_BYTES, parse
+from archdsl.lang.parser import parse
 
 VERSION = 1
+MAX_FILE_BYTES = 1 << 20
+"""Files beyond this are refused unread; the parser has its own limit in characters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,8 @@ class SpecFile:
     tree: t.File
     names: dict[str, Definition] = field(default_factory=dict)
     imports: dict[str, t.Imported] = field(default_factory=dict)
+    unknown: set[int] = field(default_factory=set)
+    """Where undefined names were found and reported: using them is not a second error."""
 
     @property
     def source(self) -> Source:
@@ -96,11 +100,11 @@ class Files:
 
     def _check_version(self, file: SpecFile) -> None:
         version = file.tree.version
-        if version is None:
+        if version is None and file.tree.entries:
             start = Span(file.source, 0, 0)
             message, help = "the file does not say which version of the language it is in", "begin it with `arch 1`"
             self.diagnostics.add(Diagnostic("E0106", message, start, help=help))
-        elif version.value != VERSION:
+        elif version is not None and version.value != VERSION:
             message = f"version {version.value} of the language is not known here"
             help = f"this archdsl reads version {VERSION}"
             self.diagnostics.add(Diagnostic("E0107", message, version.span, help=help))
@@ -223,7 +227,7 @@ class Files:
             file = Path(path)
             if file.is_dir():
                 problem = ("E0111", f"{path} is a folder, not a spec")
-            elif file.stat().st_size > 4 * MAX_BYTES:
+            elif file.stat().st_size > MAX_FILE_BYTES:
                 problem = ("E0901", f"{path} has {file.stat().st_size:,} bytes, far more than is read")
             else:
                 return file.read_bytes().decode("utf-8-sig")

@@ -175,7 +175,7 @@ class _Run:
         try:
             body = self._expand(session, result)
         except TooLarge as over:
-            session.report(over.fault)
+            self.diagnostics.add(over.diagnostic)
             return result
         if body is not None:
             self._finish(session, body, result)
@@ -187,7 +187,7 @@ class _Run:
         try:
             self._expand(session, Elaboration(self.name, None))
         except TooLarge as over:
-            return sys.maxsize if over.fault.code == "E0902" else 0
+            return sys.maxsize if over.diagnostic.code == "E0902" else 0
         return session.nodes
 
     def _expand(self, session: Session, result: Elaboration) -> _NetworkExpander | None:
@@ -198,9 +198,6 @@ class _Run:
             session.report(fault)
         except Poisoned:
             pass
-        finally:
-            if not isinstance(sys.exception(), TooLarge):
-                session.stack.pop()
         return None
 
     def _body(self, session: Session, result: Elaboration) -> _NetworkExpander:

@@ -13,19 +13,6 @@ from archdsl.ir.op import OPS
 
 BUILTINS = ("len", "zip", "enumerate", "range", "min", "max", "sum", "reversed", "shape")
 ANALYSES = ("params", "params_train", "macs", "field_of_view", "gap_free", "latency")
-    "input",
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "scalar",
-    "concat",
-    "split",
-    "sum",
-    "mean",
-    "max",
-    "argmax",
-}
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.diagnostics import Diagnostics, Frame, Label, Severity, Span
+from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
 from archdsl.diagnostics.place import diagnose
 from archdsl.elaborate.values import Fault, MapValue, Searched, Variable
 from archdsl.ir.builder import GraphBuilder
@@ -23,9 +23,9 @@ COUNT_FROM = 4_096
 class TooLarge(Exception):
     """The network is over a limit; nothing further is worth expanding."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
 
 
 @dataclass
@@ -58,19 +58,16 @@ class Session:
             Frame(name, place) for (name, _), place in zip(self.stack, places, strict=True) if place is not None
         )
 
-    def report(self, fault: Fault, severity: Severity = Severity.ERROR) -> None:
+    def report(self, fault: Fault) -> None:
+        self.diagnostics.add(self._diagnostic(fault))
+
+    def _diagnostic(self, fault: Fault) -> Diagnostic:
         frames = self.frames(fault.span) or (Frame("", fault.span),)
-        self.diagnostics.add(
-            diagnose(
-                frames,
-                fault.code,
-                fault.message,
-                label=fault.label,
-                help=fault.help,
-                labels=fault.labels,
-                severity=severity,
-            )
-        )
+        return diagnose(frames, fault.code, fault.message, label=fault.label, help=fault.help, labels=fault.labels)
+
+    def too_large(self, fault: Fault) -> TooLarge:
+        """The end of the expansion, with the place where it stood; by the time it is caught, the stack is gone."""
+        return TooLarge(self._diagnostic(fault))
 
     # -------------------------------------------------------------- limits
 
@@ -78,20 +75,22 @@ class Session:
         self.steps += 1
         if self.steps > MAX_STEPS:
             help = "a spec describes a network; it does not compute one"
-            raise TooLarge(Fault("E0906", f"the spec takes more than {MAX_STEPS:,} steps to work out", span, help=help))
+            raise self.too_large(
+                Fault("E0906", f"the spec takes more than {MAX_STEPS:,} steps to work out", span, help=help)
+            )
 
     def grow(self, count: int, span: Span) -> None:
         """Counts nodes about to be added. Raises TooLarge past the limit."""
         self.nodes += count
         if self.nodes > COUNT_FROM and self.recount is not None:
             recount, self.recount = self.recount, None
-            self._check_total(max(recount(), self.nodes), span)
-        self._check_total(self.nodes, span)
+            self.check_total(max(recount(), self.nodes), span)
+        self.check_total(self.nodes, span)
 
-    def _check_total(self, nodes: int, span: Span) -> None:
+    def check_total(self, nodes: int, span: Span) -> None:
         if nodes > MAX_NODES:
             message = f"the network would have more than {MAX_NODES:,} nodes"
-            raise TooLarge(Fault("E0902", message, span, help="a repetition is larger than meant"))
+            raise self.too_large(Fault("E0902", message, span, help="a repetition is larger than meant"))
 
     # --------------------------------------------------------------- nodes
 

@@ -104,7 +104,8 @@ class GraphBuilder:
         least, most = OPS[op].arity
         if count < least or (most is not None and count > most):
             wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
-            raise OpError("E0412", f"{op} reads {wanted} values, and is given {count}")
+            plural = "" if wanted == "1" else "s"
+            raise OpError("E0412", f"{op} reads {wanted} value{plural}, and is given {count}")
 
     def _check_extent(self, of: MapType, op: str) -> None:
         for size in (of.height, of.width):

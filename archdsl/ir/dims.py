@@ -106,7 +106,7 @@ def _atom_text(atom: Atom) -> str:
     if isinstance(atom, str):
         return atom
     rounded_up = atom.numerator - (atom.divisor - 1)
-    if isinstance(rounded_up, Dim) and rounded_up.constant <= 0:
+    if isinstance(rounded_up, Dim) and rounded_up.constant == 0:
         inner, left, right = str(rounded_up), "⌈", "⌉"
     else:
         inner, left, right = str(atom.numerator), "⌊", "⌋"

@@ -77,9 +77,7 @@ class Tables:
 
     def shifting(self, terminal: str) -> frozenset[int]:
         """The states that take this terminal without any reduction."""
-        return frozenset(
-            state for state, actions in self.actions.items() if isinstance(actions.get(terminal), int)
-        )
+        return frozenset(state for state, actions in self.actions.items() if isinstance(actions.get(terminal), int))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,7 @@ class Automaton:
     def snapshot(self, *, without: int = 0) -> Snapshot:
         """The stacks, without their topmost `without` symbols."""
         depth = len(self.values) - without
-        return Snapshot(
-            tuple(self.states[: depth + 1]), tuple(self.values[:depth]), tuple(self.starts[:depth])
-        )
+        return Snapshot(tuple(self.states[: depth + 1]), tuple(self.values[:depth]), tuple(self.starts[:depth]))
 
     def restore(self, snapshot: Snapshot) -> None:
         self.states[:] = snapshot.states
@@ -178,6 +174,6 @@ class Automaton:
             return kept
         if rule.expand and len(kept) == 1:
             return kept[0]
-        meta = Meta()
+        meta = Meta()  # type: ignore[no-untyped-call]
         meta.empty, meta.start_pos, meta.end_pos = False, start, self._end
         return Tree(rule.name, kept, meta)

@@ -13,7 +13,7 @@ CLOSE = frozenset(CLOSING.values())
 OPERAND_END = frozenset({"NAME", "NUMBER", "STRING", "RPAR", "RSQB", "TRUE", "FALSE", "NONE"})
 
 _BINDERS = frozenset({"IN", "SHARED", "FOR", "BLOCK", "NETWORK"})
-_CONTINUES = frozenset({"LPAR", "LSQB", "DOT", "ARROW"})
+_CONTINUES = frozenset({"(", "[", ".", "->"})
 _INSIDE = frozenset({"COMMA", "LPAR", "LBRACE"})
 
 
@@ -110,7 +110,7 @@ class Lines:
         for i in range(max(at, begin + 2), len(self.tokens)):
             if self.kind(i) == "LBRACE" and self.starts_line(i + 1):
                 return i
-            if self.kind(i) == "RBRACE" or (self._first[i] and self.kind(i) in STATEMENTS | ENTRIES):
+            if self._first[i] and self.kind(i) in STATEMENTS | ENTRIES:
                 return None
         return None
 
@@ -145,9 +145,10 @@ class Lines:
         return tuple(names)
 
     def _binds(self, i: int, begin: int) -> bool:
-        if self.kind(i + 1) == "EQUAL" or self.kind(i - 1) in _BINDERS or self.kind(begin) == "USE":
+        following = str(self.tokens[i + 1]) if i + 1 < len(self.tokens) else ""
+        if following == "=" or self.kind(i - 1) in _BINDERS or self.kind(begin) == "USE":
             return True
-        return i == begin and self._first[i] and self.kind(i + 1) not in _CONTINUES
+        return i == begin and self._first[i] and following not in _CONTINUES
 
     def _run_to(self, i: int, begin: int) -> list[str]:
         """The names of `name, name, name` up to the one at `i`."""

@@ -57,11 +57,16 @@ def _left_open(reader: Reader, begin: int, stop: int, at: int) -> Diagnostic | N
         return None
     token = lines.tokens[last]
     if _is_open(token) and (lines.kind(at) not in CLOSE or token.type not in ("COMMA", "EQUAL")):
-        mend = "finish the list, or remove the comma" if token.type == "COMMA" else "finish it, or remove it"
-        return Diagnostic("E0108", f"nothing follows this `{token}`", reader.span(last), help=mend)
+        return Diagnostic("E0108", f"nothing follows this `{token}`", reader.span(last), help=_finish(token))
     if lines.kind(at) == END:
         return Diagnostic("E0101", "the text ends in the middle of a statement", reader.span(last))
     return None
+
+
+def _finish(token: Token) -> str:
+    if token.type in _WORDS:
+        return "finish the statement, or remove it"
+    return "finish the list, or remove the comma" if token == "," else "finish the expression, or remove the operator"
 
 
 def _is_open(token: Token) -> bool:
@@ -83,9 +88,7 @@ def _juxtaposed(reader: Reader, begin: int, at: int) -> Diagnostic | None:
 
 
 def _unexpected(reader: Reader, begin: int, at: int, mend: str) -> Diagnostic:
-    return Diagnostic(
-        "E0101", f"`{_shown(reader.lines.tokens[at])}` cannot stand here", reader.span(at), help=mend
-    )
+    return Diagnostic("E0101", f"`{_shown(reader.lines.tokens[at])}` cannot stand here", reader.span(at), help=mend)
 
 
 def _shown(token: Token) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from math import inf
 from typing import Any
 
 from lark import Lark, Token, Tree
@@ -16,15 +17,16 @@ from lark import Lark, Token, Tree
 from archdsl.diagnostics import Diagnostic, Source, Span
 from archdsl.lang import tree as t
 from archdsl.lang.automaton import Tables
-from archdsl.lang.build import TreeBuilder
+from archdsl.lang.build import TreeBuilder, number
 from archdsl.lang.lines import CLOSE, CLOSING
-from archdsl.lang.reader import Reader
-from archdsl.lang.scan import doc_comment, scan
+from archdsl.lang.reader import MAX_ERRORS, Reader
+from archdsl.lang.scan import Scan, doc_comment, scan
 from archdsl.lang.tables import grammar_parser
 
-MAX_CHARACTERS = 192 * 1024
+MAX_BYTES = 192 * 1024
 MAX_TOKENS = 60_000
 MAX_DEPTH = 100
+MAX_DIGITS = 64
 
 _MAX_TREE_DEPTH = 2 * MAX_DEPTH
 
@@ -49,31 +51,57 @@ def _tables() -> Tables:
 
 def parse(source: Source) -> Parse:
     """Reads a text. Never raises on account of it: what is wrong is in `diagnostics`, in the text's order."""
-    if len(source.text) > MAX_CHARACTERS:
-        return _refused(source, _too_large(source, "characters", MAX_CHARACTERS))
+    size = len(source.text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        return _refused(_too_large(source, f"{size:,} bytes", MAX_BYTES))
     scanned = scan(source)
     tokens = list(islice(_grammar().lex(scanned.clean), MAX_TOKENS + 1))
-    if len(tokens) > MAX_TOKENS:
-        return _refused(source, _too_large(source, "words and signs", MAX_TOKENS))
+    refusal = _too_many(source, tokens) or _too_deep(source, tokens)
+    return _refused(refusal) if refusal else _read(source, scanned, tokens)
+
+
+def _read(source: Source, scanned: Scan, tokens: list[Token]) -> Parse:
+    huge = _refuse_huge_numbers(source, tokens)
     reader = Reader(source, tokens, _tables())
-    deep = _too_deep(source, tokens)
-    tree = None if deep else reader.read()
-    deep = deep or _tree_too_deep(source, tree)
-    if deep or tree is None:
-        return _refused(source, deep)
-    builder = _FileBuilder(source, _docs(source, scanned.comments, tokens), reader)
+    tree = reader.read()
+    refusal = _tree_too_deep(source, tree)
+    if refusal:
+        return _refused(refusal)
+    builder = _FileBuilder(source, _docs(scanned.comments, tokens), reader)
     version, entries = builder.file(tree)
-    found = sorted([*scanned.diagnostics, *reader.diagnostics], key=lambda d: d.span.start if d.span else 0)
+    found = [*scanned.diagnostics, *huge, *reader.diagnostics]
+    found.sort(key=lambda d: d.span.start if d.span else 0)
     return Parse(t.File(source, version, entries, scanned.comments), tuple(found))
 
 
-def _too_large(source: Source, unit: str, limit: int) -> Diagnostic:
-    message = f"the file has more than {limit:,} {unit}, and no more are read"
+def _refused(diagnostic: Diagnostic) -> Parse:
+    assert diagnostic.span is not None
+    return Parse(t.File(diagnostic.span.source, None, (), ()), (diagnostic,))
+
+
+def _too_large(source: Source, size: str, limit: int) -> Diagnostic:
+    message = f"the file has {size}, and {limit:,} is the most that is read"
     return Diagnostic("E0901", message, Span(source, 0, 0), help="split it, and import the parts with `use`")
 
 
-def _refused(source: Source, diagnostic: Diagnostic | None) -> Parse:
-    return Parse(t.File(source, None, (), ()), (diagnostic,) if diagnostic else ())
+def _too_many(source: Source, tokens: list[Token]) -> Diagnostic | None:
+    many = len(tokens) > MAX_TOKENS
+    return _too_large(source, "too many names, numbers and signs", MAX_TOKENS) if many else None
+
+
+def _refuse_huge_numbers(source: Source, tokens: list[Token]) -> list[Diagnostic]:
+    """Numbers that no network needs and Python will not read: the statements they stand in are left out."""
+    found = []
+    for token in tokens:
+        if token.type == "NUMBER" and (len(token) > MAX_DIGITS or _overflows(token)):
+            token.type = "BROKEN"
+            span = Span(source, token.start_pos or 0, token.end_pos or 0)
+            found.append(Diagnostic("E0901", "this number is too large to read", span))
+    return found[:MAX_ERRORS]
+
+
+def _overflows(literal: str) -> bool:
+    return "e" in literal.lower() and number(literal) == inf
 
 
 def _too_deep(source: Source, tokens: list[Token]) -> Diagnostic | None:
@@ -88,12 +116,12 @@ def _too_deep(source: Source, tokens: list[Token]) -> Diagnostic | None:
     return None
 
 
-def _tree_too_deep(source: Source, tree: Tree[Any] | None) -> Diagnostic | None:
+def _tree_too_deep(source: Source, tree: Tree[Any]) -> Diagnostic | None:
     """Nesting that needs no brackets: `- - - x`, `not not x`, `a if b else c if d else …`.
 
     What walks the tree recurses, a few calls for each level.
     """
-    stack: list[tuple[Tree[Any], int]] = [(tree, 0)] if tree else []
+    stack: list[tuple[Tree[Any], int]] = [(tree, 0)]
     while stack:
         node, depth = stack.pop()
         if depth > _MAX_TREE_DEPTH:
@@ -111,9 +139,9 @@ def _depth_error(source: Source, start: int, end: int) -> Diagnostic:
     )
 
 
-def _docs(source: Source, comments: tuple[t.Comment, ...], tokens: Iterable[Token]) -> dict[int, str]:
+def _docs(comments: tuple[t.Comment, ...], tokens: Iterable[Token]) -> dict[int, str]:
     """The `##` comments by the line they document, where a block or network begins that line."""
-    docs = doc_comment(comments, source)
+    docs = doc_comment(comments)
     first: dict[int | None, str] = {}
     for token in tokens:
         first.setdefault(token.line, token.type)
@@ -155,4 +183,4 @@ class _FileBuilder(TreeBuilder):
         return t.Broken(self.span(node), self._names(node))
 
     def _names(self, node: Tree[Any]) -> tuple[str, ...]:
-        return self._reader.broken[int(node.children[0])]
+        return self._reader.broken[int(str(node.children[0]))]

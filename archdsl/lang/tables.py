@@ -1,4 +1,4 @@
-"""Lark's LALR table as a Python module, written when the package is built.
+"""Lark's LALR table as a file, written when the package is built.
 
 Building the table from the grammar takes about 0.3 s, reading it back 0.01 s. A source tree that was never installed
 has no table; `grammar_parser` then builds it in memory.
@@ -7,9 +7,8 @@ has no table; `grammar_parser` then builds it in memory.
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
+import json
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 from lark import Lark
@@ -21,10 +20,12 @@ OPTIONS: dict[str, Any] = {
     "propagate_positions": True,
     "maybe_placeholders": True,
 }
+TABLES = "_tables.json"
+_FOLDER = Path(__file__).parent
 
 
 def _grammar() -> str:
-    return resources.files("archdsl.lang").joinpath("grammar.lark").read_text(encoding="utf-8")
+    return (_FOLDER / "grammar.lark").read_text(encoding="utf-8")
 
 
 def _digest(grammar: str) -> str:
@@ -36,28 +37,29 @@ def build_parser(*, strict: bool = False) -> Lark:
     return Lark(_grammar(), strict=strict, **OPTIONS)
 
 
-def write_tables(path: Path) -> None:
-    """Writes the table as a module of plain literals, with the digest of the grammar it was built from."""
-    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+def write_tables(folder: Path) -> None:
+    """Writes the table into a folder, with the digest of the grammar it was built from."""
     from lark.grammar import Rule
     from lark.lexer import TerminalDef
 
+    grammar = _grammar()
     data, memo = Lark(grammar, **OPTIONS).memo_serialize([TerminalDef, Rule])
-    lines = [
-        '"""Generated from grammar.lark when the package is built; do not edit."""',
-        f"DIGEST = {_digest(grammar)!r}",
-        f"DATA = {pformat(data, width=110)}",
-        f"MEMO = {pformat(memo, width=110)}",
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    content = {"digest": _digest(grammar), "data": data, "memo": memo}
+    (folder / TABLES).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def _integer_keys(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
+    """JSON has no integer keys; the table's states and the memo's numbers are such."""
+    return {int(key) if key.isdigit() else key: value for key, value in pairs}
 
 
 def grammar_parser() -> Lark:
     """The parser from the built table, or from the grammar where the table is missing or older than the grammar."""
     try:
-        from archdsl.lang import _tables
-    except ImportError:
+        content = json.loads((_FOLDER / TABLES).read_text(encoding="utf-8"), object_pairs_hook=_integer_keys)
+    except (OSError, ValueError):
         return build_parser()
-    if _digest(_grammar()) != _tables.DIGEST:
+    if _digest(_grammar()) != content.get("digest"):
         return build_parser()
-    return Lark._load_from_dict(_tables.DATA, _tables.MEMO, propagate_positions=True)
+    parser: Lark = Lark._load_from_dict(content["data"], content["memo"], propagate_positions=True)  # type: ignore[no-untyped-call]
+    return parser

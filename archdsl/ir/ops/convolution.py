@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from archdsl.ir.access import Access, Context, TransposedWindow, Window
+from archdsl.ir.access import POINTWISE, Access, Context, TransposedWindow, Window
 from archdsl.ir.dims import Size
 from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, WeightSpec, register
@@ -261,7 +261,8 @@ def _deform_shape(call: OpCall) -> tuple[MapType, ...]:
 
 
 def _deform_access(call: OpCall, axis: int) -> tuple[Access, ...]:
-    return (Context(), *(Window() for _ in call.inputs[1:]))
+    # the offsets count as zero; that they move the taps is what their context says
+    return (window(call, axis), *(Context(), POINTWISE)[: len(call.inputs) - 1])
 
 
 register(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.ir.access import POINTWISE, Access, Unread
+from archdsl.ir.access import POINTWISE, Access, Context
 from archdsl.ir.dims import Size
 from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, register
@@ -46,7 +46,7 @@ def broadcast(call: OpCall) -> tuple[MapType, ...]:
 def _elementwise_access(call: OpCall, axis: int) -> tuple[Access, ...]:
     sizes = [x.shape[1 + axis] for x in call.inputs]
     stretched = any(size != 1 for size in sizes)
-    return tuple(Unread() if size == 1 and stretched else POINTWISE for size in sizes)
+    return tuple(Context() if size == 1 and stretched else POINTWISE for size in sizes)
 
 
 for _name, _doc in {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.ir.access import Access, Context
+from archdsl.ir.access import POINTWISE, Access, Context
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, WeightSpec, register
 from archdsl.ir.ops.convolution import divisors_near
 
@@ -44,7 +44,7 @@ def _check_groups(call: OpCall) -> None:
 
 
 def _context(call: OpCall, axis: int) -> tuple[Access, ...]:
-    return (Context(),)
+    return (Context(besides=POINTWISE),)
 
 
 register(

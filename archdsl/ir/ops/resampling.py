@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from archdsl.ir.access import Access, Context, Resample, Unread
@@ -49,8 +50,8 @@ def _resize_shape(call: OpCall) -> tuple[MapType, ...]:
 
 def resample(size: Size, result: Size, align_corners: bool, taps: int) -> Access:
     """How a resize from `size` to `result` positions reads; nominal where that depends on the input's size."""
-    if size == 1:
-        return Unread()
+    if size == 1 and result != 1:
+        return Context()
     if isinstance(size, int) and isinstance(result, int):
         if align_corners:
             return Resample(Fraction(size - 1, max(result - 1, 1)), Fraction(0), taps)
@@ -70,7 +71,9 @@ def _centred(scale: Fraction, taps: int, *, nominal: bool = False) -> Resample:
 
 
 def _resize_access(call: OpCall, axis: int) -> tuple[Access, ...]:
-    read = Context() if call["antialias"] else _nominal_taps(call, _resize_shape(call)[0], axis)
+    read = _nominal_taps(call, _resize_shape(call)[0], axis)
+    if call["antialias"] and isinstance(read, Resample):
+        read = replace(read, spread=max(read.scale, Fraction(1)))
     return (read, *(Unread() for _ in call.inputs[1:]))
 
 

@@ -64,7 +64,8 @@ def _crop_access(call: OpCall, axis: int) -> tuple[Access, ...]:
     start = crop_start(size, result, call["offset"], axis)
     # the start of a centred crop can depend on the input's size by rounding alone; its value at size 0 stands for it
     first = start if isinstance(start, int) else start.at(dict.fromkeys(start.symbols, 0))
-    return (Window(padding=-first), *(Unread() for _ in call.inputs[1:]))
+    moved = Window(padding=-first, nominal=not isinstance(start, int))
+    return (moved, *(Unread() for _ in call.inputs[1:]))
 
 
 register(

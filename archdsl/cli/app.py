@@ -1,0 +1,117 @@
+"""The `archdsl` command: its subcommands, and what each way of ending means to the shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+import typer
+
+from archdsl.cli import check, compile, diff, explain, fmt, new, run, show, weights
+from archdsl.cli.exits import Exit, MissingRequirement
+
+app = typer.Typer(
+    name="archdsl",
+    help="A language and a compiler for real-time segmentation networks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from archdsl import __version__
+
+        typer.echo(f"archdsl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """A language and a compiler for real-time segmentation networks."""
+
+
+app.command()(check.check)
+app.command()(show.show)
+app.command()(fmt.fmt)
+app.command()(explain.explain)
+app.command()(diff.diff)
+app.command()(new.new)
+app.command(name="compile")(compile.compile_command)
+app.command()(run.run)
+app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception, so that half-written files are cleaned up on the way out."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def main() -> None:
+    """Runs the command line and ends the process with the exit code that `Exit` documents."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    from archdsl.diagnostics import ArchError
+
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else Exit.DONE
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as misuse:
+        misuse.show()
+        return Exit.USAGE
+    except ArchError as error:
+        _show(error)
+        return Exit.FAULT
+    except MissingRequirement as missing:
+        print(f"archdsl: {missing}", file=sys.stderr)
+        return Exit.MISSING
+    except (KeyboardInterrupt, click.Abort):
+        print("archdsl: interrupted", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except _Terminated:
+        print("archdsl: terminated", file=sys.stderr)
+        return Exit.TERMINATED
+    except BrokenPipeError:
+        # the reader of our output has gone (`archdsl … | head`); writing the rest would only complain again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:
+        return _internal(error)
+
+
+def _show(error: Exception) -> None:
+    from archdsl.diagnostics import ArchError
+    from archdsl.diagnostics.text import render_all
+
+    assert isinstance(error, ArchError)
+    print(render_all(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr)
+
+
+def _internal(error: Exception) -> int:
+    import traceback
+
+    from archdsl import __version__
+
+    traceback.print_exception(error, file=sys.stderr)
+    print(
+        f"\narchdsl {__version__}: this is a fault of archdsl, not of your spec. Please report it with the lines above\n"
+        "and the smallest spec that shows it.",
+        file=sys.stderr,
+    )
+    return Exit.INTERNAL

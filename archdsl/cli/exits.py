@@ -1,0 +1,23 @@
+"""How a command can end."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes: each tells a script what kind of thing happened."""
+
+    DONE = 0
+    FAULT = 1
+    """The spec, data or weights are at fault; a missing file too."""
+    USAGE = 2
+    MISSING = 3
+    """This machine lacks what was asked for; the message names the install command."""
+    INTERNAL = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class MissingRequirement(Exception):
+    """Something optional is not installed, or the machine has no such device."""

@@ -1,0 +1,70 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+
+NetworkOption = Annotated[
+    str | None, typer.Option("--network", "-n", help="Which network of the file; its first by default.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A parameter of the network, e.g. classes=11 or 'rates=[[1],[1,2]]'; repeatable."),
+]
+InputOption = Annotated[str | None, typer.Option("--input", metavar="HxW", help="Input size, e.g. 512x1024.")]
+JsonOption = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Also write JSON to a file; `-` is standard output.")
+]
+
+_SIZE = re.compile(r"(\d{1,6})\s*[x×,]\s*(\d{1,6})")
+
+
+def size(text: str) -> tuple[int, int]:
+    """Height and width from `512x1024`. Raises BadParameter."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or min(int(match[1]), int(match[2])) < 1:
+        raise typer.BadParameter(f"{text!r} is no size; write height x width, for example 512x1024", param_hint="--input")
+    return int(match[1]), int(match[2])
+
+
+def values_of(text: str | None) -> dict[str, int] | None:
+    """The symbols of an input size, None for none given."""
+    if text is None:
+        return None
+    height, width = size(text)
+    return {"H": height, "W": width}
+
+
+def settings_of(pairs: list[str] | None) -> dict[str, Any]:
+    """Parameters from `name=value` texts; values are written as in a spec. Raises BadParameter or ArchError."""
+    from archdsl.elaborate.parameters import parse_value
+
+    settings: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise typer.BadParameter(f"{pair!r} is not name=value", param_hint="--set")
+        settings[name.strip()] = parse_value(text)
+    return settings
+
+
+def write_json(content: Any, target: str) -> None:
+    """JSON into a file, or to standard output for `-`."""
+    import json
+    from pathlib import Path
+
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if target == "-":
+        print(text)
+    else:
+        from archdsl.atomic import write_text
+
+        write_text(Path(target), text + "\n")
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()

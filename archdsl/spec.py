@@ -1,0 +1,97 @@
+"""A spec as a whole: the file, its networks, and everything that is wrong with them. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from archdsl.diagnostics import Diagnostic, Diagnostics, Source
+from archdsl.elaborate.files import Files, SpecFile
+from archdsl.elaborate.names import check_names
+from archdsl.elaborate.network import Elaboration, elaborate
+
+SHIPPED_PREFIX = "specs/"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A path as given, what it stands for, and whether that is a spec shipped with archdsl."""
+
+    given: str
+    path: str
+    shipped: bool = False
+
+
+def locate(path: str) -> Located:
+    """Finds a spec: the file itself, or a shipped one that goes by the same name (`specs/regseg.arch`)."""
+    if not Path(path).exists():
+        shipped = shipped_specs().get(Path(path).name)
+        if shipped is not None and path.removeprefix("./") in (Path(path).name, SHIPPED_PREFIX + Path(path).name):
+            return Located(path, str(shipped), True)
+    return Located(path, path)
+
+
+def shipped_specs() -> dict[str, Path]:
+    """The specs installed with archdsl, by file name."""
+    import archdsl.specs
+
+    folder = Path(archdsl.specs.__file__ or "").parent
+    return {p.name: p for p in sorted(folder.glob("*.arch"))}
+
+
+class Spec:
+    """One spec file, read and its names checked; networks are elaborated on request."""
+
+    def __init__(self, files: Files, file: SpecFile | None, diagnostics: Diagnostics, path: str) -> None:
+        self.path = path
+        self.file = file
+        self._files = files
+        self._file_diagnostics = diagnostics
+        if file is not None:
+            check_names(file, diagnostics)
+
+    @classmethod
+    def read(cls, path: str) -> Spec:
+        """The spec at a path. What is wrong with it, down to its not being there, is in `diagnostics`."""
+        diagnostics = Diagnostics()
+        files = Files(diagnostics)
+        return cls(files, files.load_path(path), diagnostics, path)
+
+    @classmethod
+    def parse(cls, text: str, path: str = "<text>", folder: str | None = None) -> Spec:
+        """The spec that a text is; `folder` is where files beside it are."""
+        diagnostics = Diagnostics()
+        files = Files(diagnostics)
+        file = files.load(Source(path, text), None if folder is None else Path(folder))
+        return cls(files, file, diagnostics, path)
+
+    @cached_property
+    def networks(self) -> list[str]:
+        """Names of the networks, the default first."""
+        return [] if self.file is None else [name for name, _ in self.file.networks()]
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with the file itself, whichever network is asked for."""
+        return tuple(self._file_diagnostics.items)
+
+    @property
+    def failed(self) -> bool:
+        return self._file_diagnostics.failed
+
+    def elaborate(
+        self,
+        network: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        choices: Mapping[int, int] | None = None,
+    ) -> tuple[Elaboration | None, Diagnostics]:
+        """A network of the file, and everything wrong with file and network together."""
+        diagnostics = Diagnostics()
+        for diagnostic in self._file_diagnostics.items:
+            diagnostics.add(diagnostic)
+        if self.file is None:
+            return None, diagnostics
+        return elaborate(self.file, network, diagnostics, settings, choices), diagnostics

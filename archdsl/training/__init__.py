@@ -1,0 +1,1 @@
+"""Training: data sets, augmentation, loops and scores."""
