@@ -44,8 +44,6 @@ class BuildWithTables(build_py):
 setup(
     packages=packages(),
     package_dir={name: folder for folder, name in MAPPED.items()},
-    package_data={
-        "": ["*.lark", "*.arch", "*.md", "pages/*.md", "*.toml", "*.html", "*.css", "*.js", "*.typed", "py.typed"]
-    },
+    package_data={"": ["*.lark", "py.typed", *(f"**/*.{kind}" for kind in ("arch", "md", "toml", "html", "css"))]},
     cmdclass={"build_py": BuildWithTables},
 )

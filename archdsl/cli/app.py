@@ -7,7 +7,6 @@ import signal
 import sys
 from types import FrameType
 
-import click
 import typer
 
 from archdsl.cli import check, compile, diff, explain, fmt, new, run, show, weights
@@ -49,6 +48,10 @@ app.command()(run.run)
 app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 
 
+# typer has its own copy of click or depends on click, by version; both derive BadParameter from ClickException
+_Misuse: type[Exception] = typer.BadParameter.__mro__[2]
+
+
 class _Terminated(BaseException):
     """SIGTERM, as an exception, so that half-written files are cleaned up on the way out."""
 
@@ -70,10 +73,10 @@ def _run() -> int:
         code = app(standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else Exit.DONE
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as misuse:
-        misuse.show()
+    except typer.Exit as ended:
+        return int(ended.exit_code)
+    except _Misuse as misuse:
+        misuse.show()  # type: ignore[attr-defined]
         return Exit.USAGE
     except ArchError as error:
         _show(error)
@@ -81,7 +84,7 @@ def _run() -> int:
     except MissingRequirement as missing:
         print(f"archdsl: {missing}", file=sys.stderr)
         return Exit.MISSING
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("archdsl: interrupted", file=sys.stderr)
         return Exit.INTERRUPTED
     except _Terminated:
@@ -110,8 +113,8 @@ def _internal(error: Exception) -> int:
 
     traceback.print_exception(error, file=sys.stderr)
     print(
-        f"\narchdsl {__version__}: this is a fault of archdsl, not of your spec. Please report it with the lines above\n"
-        "and the smallest spec that shows it.",
+        f"\narchdsl {__version__}: this is a fault of archdsl, not of your spec. Please report it with the lines\n"
+        "above and the smallest spec that shows it.",
         file=sys.stderr,
     )
     return Exit.INTERNAL

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-_STARTER = '''arch 1
+_STARTER = """arch 1
 
 use std.conv: ConvBnAct
 use std.dilated: DBlock
@@ -36,7 +36,7 @@ network {name}(classes: int = 19, rates: list[int] = [1, 2, 4, 8]) {{
   assert gap_free                    # no pixel between the taps is left unread
   assert field_of_view(s16) >= 400
 }}
-'''
+"""
 
 
 def new(

@@ -27,7 +27,9 @@ def size(text: str) -> tuple[int, int]:
     """Height and width from `512x1024`. Raises BadParameter."""
     match = _SIZE.fullmatch(text.strip())
     if match is None or min(int(match[1]), int(match[2])) < 1:
-        raise typer.BadParameter(f"{text!r} is no size; write height x width, for example 512x1024", param_hint="--input")
+        raise typer.BadParameter(
+            f"{text!r} is no size; write height x width, for example 512x1024", param_hint="--input"
+        )
     return int(match[1]), int(match[2])
 
 

@@ -34,9 +34,9 @@ class TransposedWindow:
 class Resample:
     """Output j reads the input around position scale·j + offset: one tap (nearest), 2 (linear) or 4 (cubic) taps.
 
-    `scale` is input pixels per output pixel. Taps of zero weight do not count. `nominal` marks a scale that depends on the
-    input's size, and is then the ratio of the two strides. `spread` is by how much antialiasing widens the taps: linear
-    ones then reach `spread` input pixels to either side, cubic ones twice that.
+    `scale` is input pixels per output pixel. Taps of zero weight do not count. `nominal` marks a scale that depends on
+    the input's size, and is then the ratio of the two strides. `spread` is by how much antialiasing widens the taps:
+    linear ones then reach `spread` input pixels to either side, cubic ones twice that.
     """
 
     scale: Fraction

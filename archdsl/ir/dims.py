@@ -191,6 +191,17 @@ class Solutions:
             return n in self.only
         return n >= self.minimum and n % self.modulus in self.remainders
 
+    @property
+    def least(self) -> int:
+        """The smallest size allowed, 0 when none is."""
+        if self.only is not None:
+            return min(self.only, default=0)
+        return self._first(self.minimum)
+
+    def _first(self, start: int) -> int:
+        """The smallest n from `start` on whose remainder fits."""
+        return next((n for n in range(start, start + self.modulus) if n % self.modulus in self.remainders), 0)
+
     def nearest(self, n: int) -> int | None:
         """The allowed size closest to n, the larger of two; None when nothing is allowed."""
         if self.empty:
@@ -227,7 +238,7 @@ class Solutions:
     def __str__(self) -> str:
         if self.only is not None:
             return "only " + ", ".join(map(str, self.only)) if self.only else "no size"
-        least = f", at least {self.minimum}" if self.minimum > 1 else ""
+        least = f", at least {self.least}" if self.least > self._first(1) else ""
         if self.modulus == 1:
             return "any size" + least if self.remainders else "no size"
         forms = [f"{self.modulus}n" + (f" + {r}" if r else "") for r in self.remainders]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,10 +24,11 @@ from archdsl.lang.layout import (
 NESTED = 2
 CONTINUED = 4
 
-_SHORT = 16
-"""Items of at most this width share lines; wider ones get a line each."""
+_SHORT = 24
+"""Numbers, names and lists of them share lines up to this width, comma included; other items get a line each."""
+_DATA = (t.Name, t.Number, t.String, t.Constant, t.Negative, t.ListExpr, t.TupleExpr)
 _LONG_CALL = 90
-"""A stage wider than this would not fit on a line of its own either: it stays on the line of its pipe."""
+"""A call wider than this would hardly fit on a line of its own either: its operator need not begin a new one."""
 
 # the levels of the grammar, loosest first; what is not here is an atom
 _PIPE, _OR, _AND, _NOT, _COMPARISON, _RANGE, _SUM, _PRODUCT, _UNARY, _POSTFIX = range(1, 11)
@@ -68,6 +69,11 @@ class _Remarks:
     def waiting(self, offset: int) -> bool:
         """Whether `before` would hand out any."""
         return self._next < len(self._starts) and self._starts[self._next] < offset
+
+    def skip(self, offset: int) -> int:
+        """The end of the comment at an offset, or the offset itself outside of comments."""
+        i = bisect_right(self._starts, offset) - 1
+        return max(offset, self._comments[i].span.end) if i >= 0 else offset
 
     def between(self, start: int, end: int) -> bool:
         """Whether any comment stands in a stretch of the text."""
@@ -129,6 +135,14 @@ class ExpressionLayout:
         # a second comment of the same gap cannot share the line of the first
         return [remark(c.text, c.own_line or i > 0) for i, c in enumerate(comments)]
 
+    def closer(self, bracket: str, last: t.Node) -> int:
+        """Where the bracket stands that closes after the node `last`, when no node ends with it."""
+        text = last.span.source.text
+        at = text.index(bracket, last.span.end)
+        while (end := self.remarks.skip(at)) > at:
+            at = text.index(bracket, end)
+        return at
+
     def value(self, node: t.Node) -> Doc:
         """What follows a `=`: on the same line, unless a comment stands between."""
         if self.remarks.waiting(node.span.start):
@@ -150,6 +164,7 @@ class ExpressionLayout:
         """Items between brackets; `end` is where the closing one stands, `comma` what follows the last item."""
         pieces: list[Doc] = []
         for node in nodes:
+            filled = filled and isinstance(node, _DATA)
             if pieces:
                 pieces[-1] = concat(pieces[-1], text(","))
             pieces += [self.gap(SPACE if pieces else SOFT, node.span.start), self.layout(node)]
@@ -157,7 +172,7 @@ class ExpressionLayout:
         if not pieces and not notes:
             return text(opening + closing)
         last = (comma or if_broken(",")) if pieces else text("")
-        if filled and all(piece.flat <= _SHORT for piece in pieces[1::2]):
+        if filled and pieces and all(piece.flat <= _SHORT for piece in pieces[1::2]):
             pieces[1:] = [fill(pieces[1:])]
         return group(text(opening), indent(NESTED, *pieces, last, *notes), SOFT, text(closing))
 
@@ -234,12 +249,14 @@ class ExpressionLayout:
         first = self.layout(node.first, _SUM)
         return concat(first, text(".."), self.layout(node.last, _SUM))
 
-    def _run(self, first: Doc, rest: Iterable[tuple[str, t.Node]], level: int) -> Doc:
+    def _run(self, first: Doc, rest: Sequence[tuple[str, t.Node]], level: int) -> Doc:
         """An operand, and others that stand on the same line or on one each, behind their operators."""
         pieces: list[Doc] = []
         for operator, operand in rest:
             pieces += [self.gap(SPACE, operand.span.start), text(f"{operator} ")]
             pieces.append(self.layout(operand, level))
+        if len(rest) == 1 and pieces[0] is SPACE and _stays(rest[0][1], pieces[2]):
+            return concat(first, text(f" {rest[0][0]} "), pieces[2])
         return concat(first, group(indent(CONTINUED, *pieces)))
 
     def _arithmetic(self, node: t.Arithmetic) -> Doc:
@@ -264,12 +281,7 @@ class ExpressionLayout:
 
     def _pipe(self, node: t.Pipe) -> Doc:
         first = self.layout(node.value, _OR)
-        pieces: list[Doc] = []
-        for stage in node.stages:
-            pieces += [self.gap(SPACE, stage.span.start), text("-> "), self.layout(stage)]
-        if len(node.stages) == 1 and pieces[0] is SPACE and _stays(node.stages[0], pieces[2]):
-            return concat(first, text(" -> "), pieces[2])
-        return concat(first, group(indent(CONTINUED, *pieces)))
+        return self._run(first, [("->", stage) for stage in node.stages], _OR)
 
     def _stage(self, node: t.Stage) -> Doc:
         module = self.layout(node.module, _OR)
@@ -280,6 +292,8 @@ def _is_list(node: t.Node) -> bool:
     return isinstance(node, t.Comprehension) or (isinstance(node, t.ListExpr) and bool(node.items))
 
 
-def _stays(stage: t.Stage, doc: Doc) -> bool:
-    """Whether a pipe's only stage stays on its line, its brackets broken instead of the pipe."""
-    return _is_list(stage.module) or (isinstance(stage.module, t.Call) and doc.flat > _LONG_CALL)
+def _stays(operand: t.Node, doc: Doc) -> bool:
+    """Whether the only operand after the first stays on its line, its brackets broken instead of the operation."""
+    if isinstance(operand, t.Stage):
+        operand = operand.module
+    return _is_list(operand) or (isinstance(operand, t.Call) and doc.flat > _LONG_CALL)

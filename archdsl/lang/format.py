@@ -114,7 +114,7 @@ class _FileLayout(ExpressionLayout):
         for node in nodes[1:]:
             pieces[-1] = concat(pieces[-1], text(","))
             pieces += [self.gap(SPACE, node.span.start), self.layout(node)]
-        return fill(pieces)
+        return pieces[0] if len(pieces) == 1 else fill(pieces)
 
     def _imported(self, node: t.Imported) -> Doc:
         return text(f"{node.name.text} as {node.alias.text}" if node.alias else node.name.text)
@@ -142,7 +142,7 @@ class _FileLayout(ExpressionLayout):
     def _named_type(self, node: t.NamedType) -> Doc:
         pieces = [text(node.name)]
         if node.arguments:
-            end = node.arguments[-1].span.end
+            end = self.closer("]", node.arguments[-1])
             pieces.append(self.bracketed("[", node.arguments, "]", end, comma=text("")))
         if node.domain:
             pieces += [text(" in "), self.layout(node.domain)]
@@ -175,7 +175,7 @@ class _FileLayout(ExpressionLayout):
     def _input(self, node: t.Input) -> Doc:
         pieces = [text(f"in {node.name.text}")]
         if node.dims is not None:
-            end = node.dims[-1].span.end if node.preprocessing else node.span.end - 1
+            end = self.closer("]", node.dims[-1])
             pieces += [text(" "), self.bracketed("[", node.dims, "]", end, filled=True)]
         if node.preprocessing:
             pieces += [text(" ="), self.value(node.preprocessing)]
@@ -185,7 +185,8 @@ class _FileLayout(ExpressionLayout):
         keyword = "aux out" if node.aux else "out"
         if node.name:
             return concat(text(f"{keyword} {node.name.text} ="), self.value(node.values[0]))
-        return concat(text(f"{keyword} "), indent(CONTINUED, self._row(node.values)))
+        row = self._row(node.values)
+        return concat(text(f"{keyword} "), row if len(node.values) == 1 else indent(CONTINUED, row))
 
     def _shared(self, node: t.Shared) -> Doc:
         return concat(text(f"shared {node.name.text} ="), self.value(node.value))

@@ -131,12 +131,9 @@ def _tree_too_deep(source: Source, tree: Tree[Any]) -> Diagnostic | None:
 
 
 def _depth_error(source: Source, start: int, end: int) -> Diagnostic:
-    return Diagnostic(
-        "E0105",
-        "this is nested too deep to read",
-        Span(source, start, end),
-        help=f"at most {MAX_DEPTH} brackets may be open at once; give the inner parts names of their own",
-    )
+    span = Span(source, start, end)
+    help = "give the inner parts names of their own"
+    return Diagnostic("E0105", "this is nested too deep to read", span, help=help)
 
 
 def _docs(comments: tuple[t.Comment, ...], tokens: Iterable[Token]) -> dict[int, str]:

@@ -1,0 +1,1 @@
+"""Facts about a graph, worked out without weights and without torch."""

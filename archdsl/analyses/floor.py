@@ -1,0 +1,102 @@
+"""The least time a network can take on given hardware: by its arithmetic and by the bytes it must move.
+
+Two floors. `op_by_op` runs each node on its own, every map written to memory and read again. `fused` keeps every map
+between nodes on the chip: only the input, the weights and the outputs move. No compiler that computes convolutions
+directly, and loads its weights on each call, gets below `fused`; it is the floor that `assert latency(…)` speaks of.
+Convolutions by Winograd's or Fourier's transforms multiply less, and weights that stay in a cache move less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from archdsl.analyses.cost import CostReport, cost, state_elements
+from archdsl.analyses.hardware import Hardware
+from archdsl.analyses.memory import is_free
+from archdsl.analyses.sized import bytes_of, element_bytes, elements
+from archdsl.ir.graph import Graph
+
+Limit = Literal["compute", "memory", "launch", "nothing"]
+
+_FOLDED = ("bn",)
+"""Ops that a compiler may fold into the weights of a convolution, and whose own weights need not be loaded then."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFloor:
+    """The least time of one node on its own, in seconds, and what it is spent on."""
+
+    name: str
+    seconds: float
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The floors of a network on hardware at a dtype, for one image, in seconds."""
+
+    hardware: str
+    dtype: str
+    rows: tuple[NodeFloor, ...]
+    op_by_op: float
+    fused: float
+    fused_limit: Limit
+
+
+def floor(graph: Graph, values: Mapping[str, int], hardware: Hardware, dtype: str) -> Floor:
+    """The least time at an input size and dtype.
+
+    Raises KeyError when a symbol of the input's size has no value, ValueError for a dtype the hardware has no rate for.
+    """
+    if dtype not in hardware.flops:
+        raise ValueError(f"{hardware.name} states no rate for {dtype}: it has {', '.join(hardware.flops)}")
+    report = cost(graph, values, dtype)
+    rows = tuple(_node(graph, row.name, row.macs, row.moved, hardware, dtype) for row in report.rows)
+    fused, limit = _least(report.macs, _essential(graph, report, dtype), hardware, dtype)
+    return Floor(hardware.name, dtype, rows, sum(row.seconds for row in rows), fused, limit)
+
+
+def fastest(graph: Graph, values: Mapping[str, int], hardware: Hardware) -> Floor:
+    """The floor in the dtype in which the hardware could be fastest, fused."""
+    return min((floor(graph, values, hardware, dtype) for dtype in hardware.flops), key=lambda f: f.fused)
+
+
+def _node(graph: Graph, name: str, macs: int, moved: int, hardware: Hardware, dtype: str) -> NodeFloor:
+    if is_free(graph.by_name[name]):
+        return NodeFloor(name, 0.0, "nothing")
+    return NodeFloor(name, *_least(macs, moved, hardware, dtype))
+
+
+def _least(macs: int, moved: int, hardware: Hardware, dtype: str) -> tuple[float, Limit]:
+    """The largest of three times that overlap at best; a multiply-add is two operations."""
+    times: dict[Limit, float] = {
+        "compute": 2 * macs / hardware.flops[dtype],
+        "memory": moved / hardware.bandwidth,
+        "launch": hardware.launch_overhead_s,
+    }
+    limit = max(times, key=lambda name: times[name])
+    return times[limit], limit
+
+
+def _essential(graph: Graph, report: CostReport, dtype: str) -> int:
+    """Bytes that move however much is fused: what the inputs' readers read, the weights, the outputs."""
+    nodes = [graph.by_name[row.name] for row in report.rows]
+    weights = bytes_of(state_elements(graph, (n for n in nodes if n.op not in _FOLDED)), dtype)
+    return _inputs_read(graph, report) + weights + _outputs_written(graph, report)
+
+
+def _inputs_read(graph: Graph, report: CostReport) -> int:
+    """At least the whole of each input that some node reads alone; where others join in, nothing is known."""
+    total = 0
+    for node in graph.inputs:
+        readers = [report.by_name[n.name] for n in graph.users.get(node.refs[0], ()) if n.name in report.by_name]
+        alone = [r.read for r in readers if len(graph.by_name[r.name].inputs) == 1]
+        total += max(alone, default=0)
+    return total
+
+
+def _outputs_written(graph: Graph, report: CostReport) -> int:
+    types = {out.value: graph.type_of(out.value).at(report.values) for out in graph.outputs if not out.aux}
+    return sum(elements(of) * element_bytes(of, report.dtype) for of in types.values())

@@ -1,0 +1,7 @@
+"""`archdsl compile`."""
+
+import typer
+
+
+def compile_command() -> None:
+    raise typer.Exit

@@ -1,0 +1,106 @@
+"""Files of weights: foreign ones read, ours written and read. Nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from archdsl.atomic import write_bytes
+from archdsl.diagnostics import ArchError, Diagnostic
+
+METADATA_KEY = "archdsl"
+"""Under this key the header of our files holds JSON: network, parameters, preprocessing, classes, palette."""
+
+_NESTED = ("state_dict", "model", "model_state_dict", "net")
+_WRAPPER = "module."
+"""What DataParallel puts before every name."""
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Every tensor of a .safetensors, .pth or .pt file by name, in the order of the file.
+
+    A state dict may lie under "state_dict" or "model", and its names may begin with "module.". Raises ArchError E0812 for
+    a file that cannot be read, or only by running code that is in it.
+    """
+    path = Path(path)
+    tensors = _read_safetensors(path) if is_safetensors(path) else _state_dict(_read_pickle(path))
+    if not tensors:
+        raise _unreadable(f"{path} holds no tensors by name", "give a state dict: what `model.state_dict()` returns")
+    while all(name.startswith(_WRAPPER) for name in tensors):
+        tensors = {name.removeprefix(_WRAPPER): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def is_safetensors(path: Path) -> bool:
+    return path.suffix == ".safetensors"
+
+
+def _unreadable(message: str, help: str = "") -> ArchError:
+    return ArchError([Diagnostic("E0812", message, help=help)])
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except SafetensorError as error:
+        raise _unreadable(f"{path} is no whole safetensors file: {error}") from error
+    except OSError as error:
+        raise _unreadable(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise _unreadable(f"{path} cannot be read: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        help = (
+            "where its author is trusted, load it with `torch.load(…, weights_only=False)` and save its state dict again "
+            "with `safetensors.torch.save_file(state, …)`"
+        )
+        raise _unreadable(f"{path} holds more than tensors, or is damaged; reading it could run code", help) from error
+    except Exception as error:  # a damaged archive fails in as many ways as there are bytes in it
+        raise _unreadable(f"{path} is no checkpoint that torch can read: {error}") from error
+
+
+def _state_dict(loaded: Any) -> dict[str, Tensor]:
+    while isinstance(loaded, Mapping):
+        inner = next((loaded[key] for key in _NESTED if isinstance(loaded.get(key), Mapping)), None)
+        if inner is None:
+            return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+        loaded = inner
+    return {}
+
+
+def write_weights(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Writes our weights as safetensors, whole or not at all, with `metadata` as JSON in the header.
+
+    Raises ArchError E0803 when the file cannot be written.
+    """
+    # tensors that share storage are refused by the format, and a view would drag its whole storage along
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    header = {METADATA_KEY: json.dumps(metadata, sort_keys=True, ensure_ascii=False)}
+    write_bytes(Path(path), safetensors.torch.save(plain, header))
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the metadata of a file that `write_weights` made; no metadata where another program made it.
+
+    Raises ArchError E0812.
+    """
+    path = Path(path)
+    state = _read_safetensors(path)
+    with safe_open(path, "pt") as file:
+        header = file.metadata() or {}
+    try:
+        return state, dict(json.loads(header.get(METADATA_KEY, "{}")))
+    except ValueError as error:
+        raise _unreadable(f"the header of {path} is damaged: {error}") from error

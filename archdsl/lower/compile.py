@@ -1,0 +1,130 @@
+"""From graph and weights to a verified, compiled model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from archdsl.ir.graph import Graph, MapType, Node, Output, Ref
+from archdsl.ir.state import layout
+from archdsl.lower.module import ArchModule
+from archdsl.lower.verify import verify
+from archdsl.passes import PassResult, fold_batch_norm, inference_only, run_passes
+from archdsl.runtime.engines import Program, choose
+from archdsl.runtime.manifest import Choice, DType, Manifest, PassRecord, versions
+from archdsl.runtime.model import DTYPES, CompiledModel
+
+OutputKind = Literal["logits", "labels"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an artifact remembers besides the network: its text, parameters, and the classes it was trained for."""
+
+    spec: str = ""
+    parameters: Mapping[str, Any] | None = None
+    class_names: tuple[str, ...] | None = None
+    palette: tuple[tuple[int, int, int], ...] | None = None
+
+
+def compile(
+    model: ArchModule,
+    *,
+    sizes: Sequence[tuple[int, int]] = (),
+    dtype: DType | torch.dtype = "float32",
+    device: str = "cpu",
+    engine: str = "auto",
+    output: OutputKind = "logits",
+) -> CompiledModel:
+    """A module with its present weights, compiled; see `compile_graph`. Later training does not change the result."""
+    network = model.network
+    description = Description() if network is None else Description(network.source, network.parameters)
+    name = cast(DType, str(dtype).removeprefix("torch."))
+    weights = {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()}
+    return compile_graph(
+        model.graph,
+        weights,
+        sizes=sizes,
+        dtype=name,
+        device=device,
+        engine=engine,
+        output=output,
+        description=description,
+    )
+
+
+def compile_graph(
+    graph: Graph,
+    weights: Mapping[str, Tensor],
+    *,
+    sizes: Sequence[tuple[int, int]] = (),
+    dtype: DType = "float32",
+    device: str = "cpu",
+    engine: str = "auto",
+    output: OutputKind = "logits",
+    description: Description | None = None,
+) -> CompiledModel:
+    """Rewrites a network for inference, prepares it for an engine, and verifies it against the oracle.
+
+    `weights` holds every key of the layout; `sizes` are the (height, width) that will be used, any others run too and
+    say so once. With output "labels" the result is the class of each pixel, [N, H, W] in uint8 (int16 above 256
+    classes), instead of logits. Raises ValueError for missing weights, an unknown dtype or engine, or a size that the
+    network does not take; `archdsl.runtime.Unavailable` for what this machine lacks; ArchError E0808 when values
+    overflow in `dtype`; InternalError when the result does not verify.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {dtype}")
+    missing = sorted(set(layout(graph)) - set(weights))
+    if missing:
+        raise ValueError(f"{len(missing)} weights of {graph.name} are missing, {missing[0]} first")
+    rewritten, each = run_passes(graph, weights, [inference_only, fold_batch_norm])
+    runnable = with_labels(rewritten.graph) if output == "labels" else rewritten.graph
+    program = Program.of(runnable, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes))
+    chosen = choose(engine, program)
+    described = description or Description()
+    manifest = Manifest(
+        network=graph.name,
+        parameters=dict(described.parameters or {}),
+        sizes=list(program.sizes),
+        dtype=dtype,
+        device=device,
+        output=output,
+        engines=[Choice(part="all", engine=chosen.engine.name, skipped=chosen.skipped)],
+        passes=[_record(name, result) for name, result in each.items()],
+        verification=None,
+        class_names=described.class_names,
+        palette=described.palette,
+        versions=versions(),
+    )
+    model = CompiledModel(program, chosen.engine, manifest, described.spec)
+    reference = each[inference_only.name]
+    result = verify(reference.graph, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
+    return model.with_manifest(manifest.model_copy(update={"verification": result}))
+
+
+def _record(name: str, result: PassResult) -> PassRecord:
+    return PassRecord(name=name, fired=list(result.fired), declined=list(result.declined))
+
+
+def with_labels(graph: Graph) -> Graph:
+    """The graph with the number of the largest channel in place of every output. Outputs that are labels stay."""
+    nodes, outputs = list(graph.nodes), []
+    for out in graph.outputs:
+        if graph.by_name[out.value.node].op == "argmax":
+            outputs.append(out)
+            continue
+        of = graph.type_of(out.value)
+        name = _free(graph, f"{out.name}.argmax")
+        nodes.append(Node(name, "argmax", (out.value,), (), (MapType(1, of.height, of.width),)))
+        outputs.append(Output(out.name, Ref(name)))
+    return replace(graph, nodes=tuple(nodes), outputs=tuple(outputs))
+
+
+def _free(graph: Graph, name: str) -> str:
+    while name in graph.by_name:
+        name += "'"
+    return name

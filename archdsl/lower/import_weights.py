@@ -1,0 +1,224 @@
+"""Foreign checkpoints brought into our names: by a declared map, by order and shape, or by names that agree already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from archdsl.diagnostics import ArchError, Diagnostic, Severity
+from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.ir.graph import Graph
+from archdsl.ir.op import WeightSpec
+from archdsl.ir.state import layout
+from archdsl.lower.checkpoints import is_safetensors, read_checkpoint
+from archdsl.lower.name_map import NameMap
+
+SHOWN = 20
+"""How many names one diagnostic lists before it counts the rest."""
+
+_UNUSED = "num_batches_tracked"
+"""A counter of PyTorch's batch normalisation that nothing reads where the momentum is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeMismatch:
+    """A tensor whose name was matched and whose shape was not."""
+
+    theirs: str
+    ours: str
+    found: tuple[int, ...]
+    wanted: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.theirs} is {list(self.found)}, and {self.ours} is {list(self.wanted)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import brought in, and everything that did not match.
+
+    `state` has the tensors by our names, as float32; `matched` pairs of a foreign name and ours; `missing` our names that
+    nothing came for; `unexpected` foreign names that nothing here is called; `ignored` those the map passes over.
+    """
+
+    state: dict[str, Tensor]
+    matched: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    shape_mismatches: tuple[ShapeMismatch, ...]
+    ignored: tuple[str, ...] = ()
+    guessed: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return not (self.missing or self.unexpected or self.shape_mismatches)
+
+    def diagnostics(self, severity: Severity = Severity.ERROR) -> tuple[Diagnostic, ...]:
+        """What did not match, in words: E0810 for names, E0811 for shapes."""
+        return tuple(self._remarks(severity))
+
+    def _remarks(self, severity: Severity) -> Iterator[Diagnostic]:
+        if self.missing:
+            message = f"the checkpoint has nothing for {_count(self.missing, 'tensor')} of the network"
+            yield Diagnostic("E0810", message, severity=severity, notes=_listed(self._hinted(self.missing)))
+        if self.unexpected:
+            message = f"{_count(self.unexpected, 'tensor')} of the checkpoint belong nowhere in the network"
+            help = "give a name map (--map), or let a map `ignore` them"
+            yield Diagnostic("E0810", message, severity=severity, help=help, notes=_listed(self.unexpected))
+        if self.shape_mismatches:
+            message = (
+                f"{_count(self.shape_mismatches, 'tensor')} of the checkpoint have another shape than the network's"
+            )
+            help = "is it another variant of the network, or another number of classes?"
+            yield Diagnostic("E0811", message, severity=severity, help=help, notes=_listed(self.shape_mismatches))
+
+    def _hinted(self, missing: Iterable[str]) -> Iterator[str]:
+        for name in missing:
+            hint = did_you_mean(name, self.unexpected)
+            yield f"{name} ({hint})" if hint else name
+
+
+def _count(items: Iterable[object], noun: str) -> str:
+    number = len(list(items))
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(items: Iterable[object]) -> tuple[str, ...]:
+    lines = [str(item) for item in items]
+    return tuple(lines[:SHOWN]) + ((f"… and {len(lines) - SHOWN:,} more",) if len(lines) > SHOWN else ())
+
+
+def import_weights(
+    graph: Graph,
+    checkpoint_path: str | Path,
+    *,
+    name_map: NameMap | None = None,
+    guess: bool = False,
+    partial: bool = False,
+) -> ImportReport:
+    """Reads a foreign checkpoint into the names of a network.
+
+    `name_map` says which name becomes which; `guess` matches by order and shape instead; with neither, names must agree.
+    Raises ArchError: E0812 for a file that cannot be read, E0810 for an ambiguous guess, E0813 for a map that sends two
+    tensors to one name; and without `partial`, E0810 and E0811 for anything that does not match.
+    """
+    foreign = read_checkpoint(checkpoint_path)
+    wanted = layout(graph)
+    if guess:
+        pairs = _guessed(foreign, wanted, ordered=not is_safetensors(Path(checkpoint_path)))
+        report = _collect(wanted, foreign, [(a, b, foreign[a]) for a, b in pairs], guessed=True)
+    elif name_map is not None:
+        report = _collect(wanted, foreign, _mapped(foreign, name_map), name_map)
+    else:
+        report = _collect(wanted, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
+    if not report.complete and not partial:
+        raise ArchError(report.diagnostics())
+    return report
+
+
+def _mapped(foreign: Mapping[str, Tensor], name_map: NameMap) -> list[tuple[str, str, Tensor]]:
+    """Every tensor that a rule fits, under our name. Raises ArchError E0811 where a transform does not apply, E0813."""
+    found: list[tuple[str, str, Tensor]] = []
+    for name, tensor in foreign.items():
+        rule = None if name_map.ignores(name) else name_map.find(name)
+        if rule is None:
+            continue
+        try:
+            parts = rule[0].parts(tensor)
+        except ValueError as error:
+            raise ArchError([Diagnostic("E0811", f"{name}: {error}")]) from error
+        found += [(name, ours, part) for ours, part in zip(rule[1], parts, strict=True)]
+    _check_once(found, name_map)
+    return found
+
+
+def _check_once(found: Iterable[tuple[str, str, Tensor]], name_map: NameMap) -> None:
+    first: dict[str, str] = {}
+    for theirs, ours, _ in found:
+        if ours in first:
+            message = f"{name_map.path} makes {ours} of both {first[ours]} and {theirs}"
+            raise ArchError([Diagnostic("E0813", message, help="let the map `ignore` one of them")])
+        first[ours] = theirs
+
+
+def _collect(
+    wanted: Mapping[str, WeightSpec],
+    foreign: Mapping[str, Tensor],
+    found: Iterable[tuple[str, str, Tensor]],
+    name_map: NameMap | None = None,
+    guessed: bool = False,
+) -> ImportReport:
+    """Sorts what was found into what fits and what does not."""
+    known = [(theirs, ours, tensor) for theirs, ours, tensor in found if ours in wanted]
+    fits = [(theirs, ours, tensor) for theirs, ours, tensor in known if tuple(tensor.shape) == wanted[ours].shape]
+    misfits = [
+        ShapeMismatch(theirs, ours, tuple(tensor.shape), wanted[ours].shape)
+        for theirs, ours, tensor in known
+        if tuple(tensor.shape) != wanted[ours].shape
+    ]
+    ignored = {name for name in foreign if _is_unused(name) or (name_map is not None and name_map.ignores(name))}
+    taken = {theirs for theirs, _, _ in known} | ignored
+    met = {ours for _, ours, _ in known}
+    return ImportReport(
+        {ours: tensor.to(torch.float32).clone() for _, ours, tensor in fits},
+        tuple((theirs, ours) for theirs, ours, _ in fits),
+        tuple(name for name in wanted if name not in met),
+        tuple(name for name in foreign if name not in taken),
+        tuple(misfits),
+        tuple(name for name in foreign if name in ignored),
+        guessed,
+    )
+
+
+def _is_unused(name: str) -> bool:
+    return name.rpartition(".")[2] == _UNUSED
+
+
+# ------------------------------------------------------------------ guessing
+
+
+def _guessed(
+    foreign: Mapping[str, Tensor], wanted: Mapping[str, WeightSpec], *, ordered: bool
+) -> list[tuple[str, str]]:
+    """Foreign names and ours, matched by order and shape where both agree throughout, else by shapes that occur once.
+
+    `ordered` says whether the checkpoint keeps the order its tensors were made in; .safetensors files do not. Raises
+    ArchError E0810 when neither way is unambiguous.
+    """
+    theirs = {name: _kind(name, tensor.shape) for name, tensor in foreign.items() if not _is_unused(name)}
+    ours = {name: _kind(name, spec.shape) for name, spec in wanted.items()}
+    if ordered and list(theirs.values()) == list(ours.values()):
+        return list(zip(theirs, ours, strict=True))
+    if Counter(theirs.values()) == Counter(ours.values()) and len(set(ours.values())) == len(ours):
+        by_kind = {kind: name for name, kind in ours.items()}
+        return [(name, by_kind[kind]) for name, kind in theirs.items()]
+    raise ArchError([_ambiguous(theirs, ours, ordered)])
+
+
+_Kind = tuple[str, tuple[int, ...]]
+
+
+def _kind(name: str, shape: Iterable[int]) -> _Kind:
+    return name.rpartition(".")[2], tuple(shape)
+
+
+def _ambiguous(theirs: Mapping[str, _Kind], ours: Mapping[str, _Kind], ordered: bool) -> Diagnostic:
+    """Why a guess is refused, and where the two sides part."""
+    help = "declare the names in a map (--map)"
+    if not ordered:
+        help += ", or give the .pth file: a .safetensors file does not keep the order of its tensors"
+    if len(theirs) != len(ours):
+        message = f"nothing can be guessed: the checkpoint has {len(theirs):,} tensors, the network {len(ours):,}"
+        return Diagnostic("E0810", message, help=help)
+    pairs = zip(theirs.items(), ours.items(), strict=True)
+    parted = next(((a, b) for a, b in pairs if a[1] != b[1]), None)
+    if parted is None:
+        return Diagnostic("E0810", "nothing can be guessed: several tensors have the same shape", help=help)
+    (their_name, (_, found)), (our_name, (_, wanted)) = parted
+    note = f"{their_name} {list(found)} stands where the network has {our_name} {list(wanted)}"
+    return Diagnostic("E0810", "nothing can be guessed: the order of the tensors differs", help=help, notes=(note,))

@@ -1,0 +1,218 @@
+"""Comparing what compiles with the oracle in float64, at a size at which a wrong dilation cannot hide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from archdsl.analyses.cost import macs
+from archdsl.diagnostics import ArchError, Diagnostic, InternalError
+from archdsl.ir.dims import Size, Solutions, positive_for, value_at
+from archdsl.ir.graph import Graph, Node
+from archdsl.ir.op import OPS
+from archdsl.lower.oracle import run
+
+Weights = Mapping[str, Tensor]
+Outputs = Mapping[str, Tensor]
+
+FLOORS = {torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
+"""Error relative to the rms of the output that is always allowed, by dtype."""
+
+LABEL_FLOOR = 1e-5
+"""Share of clear pixels whose label may differ in any case."""
+
+CLEAR = {torch.float32: 1e-5, torch.float16: 2**-11, torch.bfloat16: 2**-8}
+"""A pixel is clear when its two largest logits differ by more than this part of the largest."""
+
+MAX_MACS = 6e9
+"""A verification in float64 costs seconds, and no more: multiply-adds at its input size."""
+
+_SMALLEST = 64
+_WIDER = 32
+
+
+@dataclass(frozen=True)
+class VerificationSize:
+    """The sizes to verify at, by symbol, and whether every tap of every window can fall inside its map there."""
+
+    values: dict[str, int]
+    every_tap: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a comparison with the oracle found.
+
+    `error` and `eager_error` (of plain eager in the same dtype) are the rms of the difference over the rms of the
+    float64 output, the worst over outputs; for labels, the share of clear pixels that differ. The result is accepted
+    when error ≤ 2 · eager_error + floor.
+    """
+
+    sizes: dict[str, int]
+    every_tap: bool
+    output: str
+    error: float
+    eager_error: float
+    floor: float
+
+    @property
+    def limit(self) -> float:
+        return 2 * self.eager_error + self.floor
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.limit
+
+
+def verification_size(graph: Graph, max_macs: float = MAX_MACS) -> VerificationSize:
+    """The smallest allowed input at which all taps of every window fall inside the map at once.
+
+    Where that costs more than `max_macs`, the smallest at which each tap does somewhere; where that costs too much as
+    well, a smaller one, marked as not seeing every tap.
+    """
+    for need in (_all_taps, _outer_tap):
+        values = _smallest(graph, need)
+        if macs(graph, values) <= max_macs:
+            return VerificationSize(values, True)
+    while macs(graph, values) > max_macs:
+        smaller = {name: _allowed(graph, name, int(size * 0.8)) for name, size in values.items()}
+        if smaller == values or min(smaller.values()) < _SMALLEST:
+            break
+        values = smaller
+    return VerificationSize(values, False)
+
+
+def _smallest(graph: Graph, need: Callable[[Node, int], int]) -> dict[str, int]:
+    least: dict[str, int] = {}
+    more: dict[str, int] = {}
+    for node in graph.inputs:
+        for axis, size in enumerate((node.types[0].height, node.types[0].width)):
+            for name in () if isinstance(size, int) else size.symbols:
+                least[name] = _SMALLEST
+                # unequal sides, so that rows taken for columns show
+                more[name] = axis * _WIDER
+    for size, extent in _wanted(graph, need):
+        found = positive_for(size, extent)
+        if not isinstance(size, int) and not found.empty:
+            (name,) = size.symbols
+            least[name] = max(least[name], found.minimum)
+    return {name: _allowed(graph, name, minimum + more[name]) for name, minimum in least.items()}
+
+
+def _wanted(graph: Graph, need: Callable[[Node, int], int]) -> Iterator[tuple[Size, int]]:
+    """Sizes of maps that windows slide over, and the extent that each needs."""
+    for node in graph.nodes:
+        if OPS[node.op].setting("kernel") is None or OPS[node.op].setting("padding") is None:
+            continue
+        read = graph.input_types(node)[0]
+        for axis, size in enumerate((read.height, read.width)):
+            if isinstance(size, int) or len(size.symbols) == 1:
+                yield size, need(node, axis)
+
+
+def _along(node: Node, setting: str, axis: int) -> int:
+    return cast(tuple[int, int], dict(node.settings).get(setting, (1, 1)))[axis]
+
+
+def _span(node: Node, axis: int) -> int:
+    """Distance between the first and the last tap."""
+    return _along(node, "dilation", axis) * (_along(node, "kernel", axis) - 1)
+
+
+def _all_taps(node: Node, axis: int) -> int:
+    return _span(node, axis) + 1
+
+
+def _outer_tap(node: Node, axis: int) -> int:
+    padding = _along(node, "padding", axis)
+    return max(_span(node, axis) - padding, padding) + 1
+
+
+def _allowed(graph: Graph, name: str, minimum: int) -> int:
+    """The smallest allowed value of a symbol from a minimum on, or the largest where there is none."""
+    rule = dict(graph.size_rules).get(name, Solutions())
+    if rule.only is not None:
+        return min((n for n in rule.only if n >= minimum), default=max(rule.only))
+    start = max(minimum, rule.minimum)
+    return next(n for n in range(start, start + rule.modulus + 1) if rule.allows(n))
+
+
+def noise_for(graph: Graph, values: Mapping[str, int], seed: int = 0) -> dict[str, Tensor]:
+    """Standard normal inputs [1, C, H, W] in float64 at the given sizes, by name."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        node.name: torch.randn(
+            (1, node.types[0].channels, *(value_at(size, values) for size in node.types[0].shape[1:])),
+            dtype=torch.float64,
+            generator=generator,
+        )
+        for node in graph.inputs
+    }
+
+
+def verify(
+    graph: Graph,
+    weights: Weights,
+    compiled: Callable[[Mapping[str, Tensor]], Outputs],
+    dtype: torch.dtype,
+    output: str = "logits",
+    *,
+    device: torch.device | str = "cpu",
+    max_macs: float = MAX_MACS,
+) -> Verification:
+    """Compares `compiled`, which maps inputs to outputs by name, with the oracle in float64.
+
+    `graph` and `weights` are those before any rewrite. With output "labels", `compiled` gives class numbers [N, H, W].
+    Raises InternalError when the error is above the limit, ArchError E0808 when values of the network overflow.
+    """
+    at = verification_size(graph, max_macs)
+    inputs = noise_for(graph, at.values)
+    expected = run(graph, {key: tensor.double().cpu() for key, tensor in weights.items()}, inputs)
+    working = {name: tensor.to(device, dtype) for name, tensor in inputs.items()}
+    eager = run(graph, {key: tensor.to(device, dtype) for key, tensor in weights.items()}, working)
+    _check_finite(graph, expected, torch.float64)
+    _check_finite(graph, eager, dtype)
+    got = compiled(working)
+    if output == "labels":
+        eager_labels = {name: logits.argmax(1) for name, logits in eager.items()}
+        error, eager_error = (_worst(_label_error, o, expected, dtype) for o in (got, eager_labels))
+    else:
+        error, eager_error = (_worst(_rms_error, o, expected, dtype) for o in (got, eager))
+    floor = LABEL_FLOOR if output == "labels" else FLOORS[dtype]
+    result = Verification(at.values, at.every_tap, output, error, eager_error, floor)
+    if not result.passed:
+        found = f"error {error:.3g} at {at.values}, allowed {result.limit:.3g}"
+        raise InternalError(f"{graph.name} as compiled differs from the oracle: {found}")
+    return result
+
+
+def _check_finite(graph: Graph, outputs: Outputs, dtype: torch.dtype) -> None:
+    if not all(tensor.isfinite().all() for tensor in outputs.values()):
+        name = str(dtype).removeprefix("torch.")
+        help = "" if dtype == torch.float64 else "use bfloat16 or float32"
+        raise ArchError([Diagnostic("E0808", f"values in {graph.name} overflow in {name}", help=help)])
+
+
+def _worst(
+    measure: Callable[[Tensor, Tensor, torch.dtype], float], got: Outputs, expected: Outputs, dtype: torch.dtype
+) -> float:
+    return max(measure(got[name].cpu(), tensor, dtype) for name, tensor in expected.items())
+
+
+def _rms_error(got: Tensor, expected: Tensor, dtype: torch.dtype) -> float:
+    """Root mean square of the difference over that of what was expected; infinite when something is not finite."""
+    difference = (got.double() - expected).square().mean().sqrt()
+    scale = expected.square().mean().sqrt().clamp(min=torch.finfo(torch.float64).tiny)
+    return float((difference / scale).nan_to_num(nan=float("inf")))
+
+
+def _label_error(got: Tensor, expected: Tensor, dtype: torch.dtype) -> float:
+    """Share of clear pixels with another label than the float64 logits give."""
+    top = expected.topk(min(2, expected.shape[1]), dim=1).values
+    clear = (top[:, 0] - top[:, -1]) > CLEAR[dtype] * top[:, 0].abs()
+    wrong = clear & (got.long() != expected.argmax(1))
+    return float(wrong.sum() / clear.sum().clamp(min=1))

@@ -1,0 +1,120 @@
+"""Batch normalisation after a convolution becomes part of its weight and bias.
+
+At inference y = γ · (conv(x) - mean) / √(var + eps) + β is a convolution with weight w · γ/√(var + eps) per output
+channel and bias β + (b - mean) · γ/√(var + eps). Holds for dense, grouped, depthwise, transposed and deformable ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from archdsl.ir.graph import Graph, Node, Ref
+from archdsl.passes.infra import (
+    Declined,
+    Pass,
+    PassResult,
+    Weights,
+    needed_weights,
+    redirect,
+    register,
+    replace_nodes,
+)
+
+_CONVOLUTIONS = ("conv", "depthwise", "conv_transpose", "deform_conv")
+
+
+def _rule(graph: Graph, weights: Weights) -> PassResult:
+    norms = [node for node in graph.nodes if node.op == "bn"]
+    refused = {norm.name: reason for norm in norms if (reason := _refusal(graph, norm))}
+    pairs = {norm.inputs[0].node: norm for norm in norms if norm.name not in refused}
+    refused |= _shared_otherwise(graph, pairs)
+    pairs = {conv: norm for conv, norm in pairs.items() if norm.name not in refused}
+    result = _without_norms(graph, pairs)
+    folded = dict(weights)
+    for conv, norm in {
+        graph.by_name[conv].weights: (graph.by_name[conv], norm) for conv, norm in pairs.items()
+    }.values():
+        folded |= _folded(conv, norm, weights)
+    declined = tuple(Declined(name, reason) for name, reason in refused.items())
+    return PassResult(result, needed_weights(result, folded), tuple(n.name for n in pairs.values()), declined)
+
+
+def _refusal(graph: Graph, norm: Node) -> str:
+    """Why a normalisation cannot join what it reads, looking at these two alone; empty when it can."""
+    read = norm.inputs[0]
+    conv = graph.by_name[read.node]
+    if conv.op not in _CONVOLUTIONS:
+        return f"it reads {conv.name}, which is {conv.op} and no convolution"
+    if any(out.value == read for out in graph.outputs):
+        return f"the value of {conv.name} before it is an output"
+    others = [user.name for user in graph.users[read] if user.name != norm.name]
+    return f"the value of {conv.name} before it is read by {others[0]} too" if others else ""
+
+
+def _shared_otherwise(graph: Graph, pairs: dict[str, Node]) -> dict[str, str]:
+    """Normalisations whose convolution shares its weights with one that is normalised otherwise, or not."""
+    sharing: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        sharing.setdefault(node.weights, []).append(node.name)
+    refused = {}
+    for conv, norm in pairs.items():
+        for twin in sharing[graph.by_name[conv].weights]:
+            other = pairs.get(twin)
+            if other is None or (other.weights, other["eps"]) != (norm.weights, norm["eps"]):
+                refused[norm.name] = f"{conv} shares its weights with {twin}, which is not normalised alike"
+    return refused
+
+
+def _without_norms(graph: Graph, pairs: dict[str, Node]) -> Graph:
+    # a name of the value before its normalisation would come to mean the one after it
+    unnamed = replace(graph, names=tuple((name, ref) for name, ref in graph.names if ref.node not in pairs))
+    joined = redirect(unnamed, {Ref(norm.name): Ref(conv) for conv, norm in pairs.items()})
+    with_bias = {conv: _with_bias(joined.by_name[conv]) for conv in pairs}
+    return replace_nodes(joined, with_bias, {norm.name for norm in pairs.values()})
+
+
+def _with_bias(conv: Node) -> Node:
+    return replace(conv, settings=tuple((name, True if name == "bias" else v) for name, v in conv.settings))
+
+
+def _folded(conv: Node, norm: Node, weights: Weights) -> dict[str, Tensor]:
+    """Weight and bias of a convolution with its normalisation in them, computed in float64 and rounded once."""
+    weight = weights[f"{conv.weights}.weight"]
+
+    def per_channel(key: str, otherwise: float) -> Tensor:
+        given = weights.get(key)
+        return weight.new_full((norm.types[0].channels,), otherwise).double() if given is None else given.double()
+
+    eps = norm["eps"]
+    assert isinstance(eps, float)
+    mean, variance = weights[f"{norm.weights}.running_mean"].double(), weights[f"{norm.weights}.running_var"].double()
+    scale = per_channel(f"{norm.weights}.weight", 1) / torch.sqrt(variance + eps)
+    bias = (per_channel(f"{conv.weights}.bias", 0) - mean) * scale + per_channel(f"{norm.weights}.bias", 0)
+    return {
+        f"{conv.weights}.weight": (weight.double() * _per_output(conv, scale, weight)).to(weight.dtype),
+        f"{conv.weights}.bias": bias.to(weight.dtype),
+    }
+
+
+def _per_output(conv: Node, scale: Tensor, weight: Tensor) -> Tensor:
+    """The scale of each output channel, shaped to multiply the weight."""
+    if conv.op != "conv_transpose":
+        return scale.view(-1, 1, 1, 1)
+    groups = conv["groups"]
+    assert isinstance(groups, int)
+    # a transposed weight is [in, out / groups, …], its input channels group after group
+    return scale.view(groups, 1, -1).expand(groups, weight.shape[0] // groups, -1).reshape(*weight.shape[:2], 1, 1)
+
+
+fold_batch_norm = register(
+    Pass(
+        "fold_batch_norm",
+        needs="a graph for inference",
+        rewrites="bn(conv(x)) to conv(x) with a bias, where nothing else reads conv(x) and sharers of weights agree",
+        promises="equal outputs up to rounding; no value changes its shape",
+        rule=_rule,
+    )
+)

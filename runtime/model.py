@@ -1,0 +1,179 @@
+"""A compiled network: call it, save it, load it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from archdsl.runtime import artifact
+from archdsl.runtime.engines import Engine, Program, choose, place
+from archdsl.runtime.manifest import DType, Manifest
+from safetensors import SafetensorError
+from torch import Tensor
+
+from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.ir.graph import Graph
+from archdsl.ir.serial import from_json, to_json
+from archdsl.ir.state import layout
+from archdsl.lower.interpret import bind_sizes, shape_of
+
+DTYPES: dict[DType, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class CompiledModel:
+    """A network made ready by an engine. May be called from any thread; outputs are the caller's to keep."""
+
+    def __init__(self, program: Program, engine: Engine, manifest: Manifest, spec: str, report: str = "") -> None:
+        self.program = program
+        self.engine = engine
+        self.manifest = manifest
+        self.spec = spec
+        self.report = report
+        self._run = engine.prepare(program)
+        self._said: set[tuple[int, int]] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as rewritten."""
+        return self.program.graph
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        return f"<CompiledModel {m.network}: {m.output} in {m.dtype} on {m.device}, {self.engine.name}>"
+
+    def with_manifest(self, manifest: Manifest) -> CompiledModel:
+        """The same model with other facts about it."""
+        self.manifest = manifest
+        return self
+
+    def __call__(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
+        """Runs on inputs [N, C, H, W] in the order of the graph; they are brought to the device and dtype.
+
+        Returns the output, or a dict by name where there are several: logits [N, classes, H, W] in the working dtype,
+        or labels [N, H, W]. Warns once about each size that was not declared. Raises ValueError for inputs that the
+        network does not take.
+        """
+        names = [node.name for node in self.graph.inputs]
+        if len(inputs) != len(names):
+            raise ValueError(f"{self.graph.name} takes {len(names)} inputs ({', '.join(names)}), not {len(inputs)}")
+        named = dict(zip(names, inputs, strict=True))
+        outputs = self.outputs(named)
+        self._note_size(named[names[0]])
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def outputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Outputs by name for inputs by name, at any size the network takes. Raises ValueError as calling does."""
+        for name, tensor in inputs.items():
+            if tensor.dim() != 4:
+                raise ValueError(f"{name} must be [batch, channels, height, width], and has shape {list(tensor.shape)}")
+        bind_sizes(self.graph, {name: shape_of(tensor) for name, tensor in inputs.items()})
+        placed = [place(inputs[node.name], self.program.dtype, self.program.device) for node in self.graph.inputs]
+        result = self._run(*placed)
+        named = {self.graph.outputs[0].name: result} if isinstance(result, Tensor) else result
+        return {name: self._finish(name, tensor) for name, tensor in named.items()}
+
+    def _note_size(self, first: Tensor) -> None:
+        size = (first.shape[-2], first.shape[-1])
+        if not self.program.sizes or size in self.program.sizes:
+            return
+        with self._lock:
+            new = size not in self._said
+            self._said.add(size)
+        if new:
+            declared = ", ".join(f"{h}x{w}" for h, w in self.program.sizes)
+            message = f"{self.manifest.network} was compiled for {declared}; {size[0]}x{size[1]} runs, perhaps slower"
+            warnings.warn(message, stacklevel=3)
+
+    def _finish(self, name: str, tensor: Tensor) -> Tensor:
+        if self.manifest.output != "labels":
+            return tensor
+        return tensor[:, 0].to(self._label_types[name])
+
+    @property
+    def _label_types(self) -> dict[str, torch.dtype]:
+        """uint8 for up to 256 classes, int16 above."""
+        graph = self.graph
+        counts = {out.name: graph.type_of(graph.by_name[out.value.node].inputs[0]).channels for out in graph.outputs}
+        return {name: torch.uint8 if count <= 256 else torch.int16 for name, count in counts.items()}
+
+    def save(self, folder: str | Path, report: str = "") -> Path:
+        """Writes the artifact and returns its folder; `report` is the text of `report.html`.
+
+        An artifact that is there already is replaced. Raises ArchError E0807 when something else stands there, E0803
+        when it cannot be written.
+        """
+        files = {
+            "graph.json": json.dumps(to_json(self.graph), indent=1, ensure_ascii=False).encode(),
+            "weights.safetensors": safetensors.torch.save(
+                {key: tensor.cpu().contiguous() for key, tensor in self.program.weights.items()}
+            ),
+            "spec.arch": self.spec.encode(),
+            "report.html": (report or self.report or _plain_report(self.manifest)).encode(),
+        }
+        self.manifest = artifact.write(Path(folder), self.manifest, files)
+        return Path(folder)
+
+
+def _plain_report(manifest: Manifest) -> str:
+    facts = escape(manifest.model_dump_json(indent=2, exclude={"files"}))
+    return f'<!doctype html>\n<meta charset="utf-8">\n<title>{escape(manifest.network)}</title>\n<pre>{facts}</pre>\n'
+
+
+def load(folder: str | Path, *, device: str | None = None) -> CompiledModel:
+    """The model that was saved in a folder, on the device it was compiled for or another.
+
+    An engine that cannot run here is replaced by the first that can, with a warning. Raises ArchError E0805 or E0806
+    for a folder that is damaged or no artifact, `archdsl.runtime.Unavailable` when the device is missing.
+    """
+    manifest, files = artifact.read(Path(folder))
+    graph = _graph(Path(folder), files["graph.json"])
+    weights = _weights(Path(folder), graph, files["weights.safetensors"], DTYPES[manifest.dtype])
+    on = torch.device(device or manifest.device)
+    program = Program.of(graph, weights, DTYPES[manifest.dtype], on, manifest.sizes)
+    engine = _engine(manifest, program)
+    return CompiledModel(program, engine, manifest, files["spec.arch"].decode(), files["report.html"].decode())
+
+
+def _engine(manifest: Manifest, program: Program) -> Engine:
+    wanted = manifest.engines[0].engine
+    try:
+        return choose(wanted, program).engine
+    except (ValueError, RuntimeError) as error:
+        instead = choose("auto", program).engine
+        warnings.warn(f"{manifest.network} was compiled for {wanted}: {error}; {instead.name} runs it", stacklevel=3)
+        return instead
+
+
+def _damaged(path: Path, what: object) -> ArchError:
+    return ArchError([Diagnostic("E0806", f"{path} is damaged: {what}", help="compile the spec again")])
+
+
+def _graph(folder: Path, content: bytes) -> Graph:
+    try:
+        return from_json(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(folder / "graph.json", error) from error
+
+
+def _weights(folder: Path, graph: Graph, content: bytes, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights of a graph, exactly those it reads, each of its shape."""
+    path = folder / "weights.safetensors"
+    try:
+        weights = safetensors.torch.load(content)
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path, error) from error
+    expected = layout(graph)
+    if set(weights) != set(expected):
+        odd = min(set(weights) ^ set(expected))
+        raise _damaged(path, f"{odd} is there and not needed, or needed and not there")
+    for key, tensor in weights.items():
+        if tuple(tensor.shape) != expected[key].shape or tensor.dtype != dtype:
+            raise _damaged(path, f"{key} is {list(tensor.shape)} in {tensor.dtype}, and not as the graph needs it")
+    return weights

@@ -1,0 +1,1 @@
+"""Dilation rates as differentiable parameters."""
