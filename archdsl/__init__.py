@@ -12,14 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import ArchError, Diagnostic
-    from archdsl.lower.compile import compile
+    from archdsl.runtime.compile import compile
     from archdsl.network import Network, load, loads
 
 _LAZY = {
     "ArchError": "archdsl.diagnostics",
     "Diagnostic": "archdsl.diagnostics",
     "Network": "archdsl.network",
-    "compile": "archdsl.lower.compile",
+    "compile": "archdsl.runtime.compile",
     "load": "archdsl.network",
     "loads": "archdsl.network",
     "runtime": "archdsl.runtime",

@@ -13,6 +13,7 @@ from archdsl.analyses.fieldofview import facts as field_of_view_facts
 from archdsl.analyses.gaps import diagnostics as gap_diagnostics
 from archdsl.diagnostics import Diagnostic, Diagnostics, Severity
 from archdsl.elaborate.network import Elaboration
+from archdsl.interpreter import without_collection
 from archdsl.ir.dims import Solutions
 from archdsl.ir.graph import Graph
 from archdsl.spec import Spec
@@ -52,10 +53,12 @@ def check_network(
         return Checked(network, elaboration, tuple(diagnostics.items), None)
     if values is not None and not _size_allowed(elaboration, graph, values, diagnostics):
         return Checked(elaboration.name, elaboration, tuple(diagnostics.items), None)
-    views = field_of_view_facts(graph, values)
-    check_assertions(elaboration, diagnostics, values)
-    _remark_gaps(views, diagnostics)
-    return Checked(elaboration.name, elaboration, tuple(diagnostics.items), network_facts(graph, values, views))
+    with without_collection():
+        views = field_of_view_facts(graph, values)
+        check_assertions(elaboration, diagnostics, values)
+        _remark_gaps(views, diagnostics)
+        facts = network_facts(graph, values, views)
+    return Checked(elaboration.name, elaboration, tuple(diagnostics.items), facts)
 
 
 def _remark_gaps(views: FieldOfViewFacts, diagnostics: Diagnostics) -> None:

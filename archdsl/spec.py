@@ -12,6 +12,7 @@ from archdsl.diagnostics import Diagnostic, Diagnostics, Source
 from archdsl.elaborate.files import Files, SpecFile
 from archdsl.elaborate.names import check_names
 from archdsl.elaborate.network import Elaboration, elaborate
+from archdsl.interpreter import without_collection
 
 SHIPPED_PREFIX = "specs/"
 
@@ -58,15 +59,17 @@ class Spec:
         """The spec at a path. What is wrong with it, down to its not being there, is in `diagnostics`."""
         diagnostics = Diagnostics()
         files = Files(diagnostics)
-        return cls(files, files.load_path(path), diagnostics, path)
+        with without_collection():
+            return cls(files, files.load_path(path), diagnostics, path)
 
     @classmethod
     def parse(cls, text: str, path: str = "<text>", folder: str | None = None) -> Spec:
         """The spec that a text is; `folder` is where files beside it are."""
         diagnostics = Diagnostics()
         files = Files(diagnostics)
-        file = files.load(Source(path, text), None if folder is None else Path(folder))
-        return cls(files, file, diagnostics, path)
+        with without_collection():
+            file = files.load(Source(path, text), None if folder is None else Path(folder))
+            return cls(files, file, diagnostics, path)
 
     @cached_property
     def networks(self) -> list[str]:

@@ -14,6 +14,7 @@ KIND: Literal["archdsl artifact"] = "archdsl artifact"
 FORMAT: Literal[1] = 1
 
 DType = Literal["float32", "bfloat16", "float16"]
+WeightsKind = Literal["given", "random"]
 
 
 class _Record(BaseModel):
@@ -45,7 +46,10 @@ class PassRecord(_Record):
 
 
 class Manifest(_Record):
-    """The whole of it. Sizes are (height, width); `files` is filled in when the artifact is written."""
+    """The whole of it. Sizes are (height, width); `weights` is "random" for weights as they were drawn.
+
+    `files` is filled in when the artifact is written.
+    """
 
     kind: Literal["archdsl artifact"] = KIND
     format: Literal[1] = FORMAT
@@ -60,6 +64,7 @@ class Manifest(_Record):
     verification: Verification | None = None
     class_names: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
+    weights: WeightsKind = "given"
     versions: dict[str, str] = Field(default_factory=dict)
     files: dict[str, FileRecord] = Field(default_factory=dict)
 

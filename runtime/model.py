@@ -48,11 +48,6 @@ class CompiledModel:
         m = self.manifest
         return f"<CompiledModel {m.network}: {m.output} in {m.dtype} on {m.device}, {self.engine.name}>"
 
-    def with_manifest(self, manifest: Manifest) -> CompiledModel:
-        """The same model with other facts about it."""
-        self.manifest = manifest
-        return self
-
     def __call__(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
         """Runs on inputs [N, C, H, W] in the order of the graph; they are brought to the device and dtype.
 

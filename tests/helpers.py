@@ -7,8 +7,32 @@ from typing import Any
 
 from archdsl.diagnostics import Source, Span
 from archdsl.lang import tree as t
+from archdsl.lang.parser import Parse, parse
 
 _PLAIN = (t.Name, t.Ident)
+
+
+def parsed(text: str) -> Parse:
+    """What the parser makes of a text."""
+    return parse(Source("spec.arch", text))
+
+
+def body(text: str) -> tuple[t.Statement, ...]:
+    """The statements of a text's first entry, a block or a network."""
+    block = parsed(text).file.entries[0]
+    assert isinstance(block, t.Block)
+    return block.body.statements
+
+
+def errors(text: str) -> list[str]:
+    """Every diagnostic as `code line:column stretch of the text`, after checking that its position is in the text."""
+    found = []
+    for diagnostic in parsed(text).diagnostics:
+        span = diagnostic.span
+        assert span is not None and 0 <= span.start <= span.end <= len(text)
+        assert diagnostic.message
+        found.append(f"{diagnostic.code} {span.line}:{span.column} {span.text}")
+    return found
 
 
 def outline(node: Any) -> str:

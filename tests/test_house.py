@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 # A layer may import its own and lower ones.
 LAYERS = ["diagnostics", "lang", "ir", "elaborate", "analyses", "passes", "lower", "runtime", "training"]
-BELOW_ALL = {"atomic", "images"}
+BELOW_ALL = {"atomic", "images", "interpreter"}
 TORCH_FREE = ["diagnostics", "lang", "ir", "elaborate", "analyses"]
 HEAVY = ("torch", "numpy", "networkx", "pydantic")
 

@@ -82,6 +82,7 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("pixel_shuffle", {"factor": 2}),
     *(("scalar", {"operator": operator, "value": 2.5}) for operator in ("+", "-", "*", "/", "r-", "r/")),
     ("split", {"parts": 4}),
+    ("split", {"parts": 1}),
     ("split", {"parts": [1, 2, 5]}),
     ("mean", {}),
     ("max", {}),

@@ -25,7 +25,7 @@ def drawn(seen: PlanarReach, side: int) -> torch.Tensor:
     return pixels
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(graphs())
 def test_the_plane_is_what_has_a_gradient(case: tuple[Graph, Ref]) -> None:
     """With all weights above zero, the pixels with a gradient are exactly the set, whichever position is asked."""
@@ -40,7 +40,7 @@ def test_the_plane_is_what_has_a_gradient(case: tuple[Graph, Ref]) -> None:
         assert torch.equal(drawn(seen, SIDE), gradients.pixels(at))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(graphs())
 def test_the_axes_are_the_shadows_of_the_plane(case: tuple[Graph, Ref]) -> None:
     """Rows and columns of the set found on the way back are those that the phases tell on the way forth."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 
 from archdsl.analyses.contributions import place_of
 from archdsl.analyses.gap_messages import diagnostics as gap_diagnostics
+from archdsl.analyses.gaps import GapFinding
 from archdsl.analyses.once import Analyses
 from archdsl.analyses.questions import Questioner
 from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Severity
@@ -51,18 +52,6 @@ def holds(assertion: Assertion, analyses: Analyses) -> bool:
     return Questioner(Session(Diagnostics()), assertion.scope, analyses).condition(assertion.condition)
 
 
-def asserts_gap_free(elaboration: Elaboration) -> bool:
-    """Whether the network asserts `gap_free`, of all that its outputs see, on its own or joined to others by `and`."""
-    return any(_demands_gap_free(a.condition, a) for a in elaboration.assertions)
-
-
-def _demands_gap_free(condition: t.Expr, assertion: Assertion) -> bool:
-    if isinstance(condition, t.Logic) and condition.operator == "and":
-        return any(_demands_gap_free(operand, assertion) for operand in condition.operands)
-    named = isinstance(condition, t.Name) and condition.text == "gap_free"
-    return named and "gap_free" not in assertion.scope.values
-
-
 def _asked_values(assertions: Iterable[Assertion]) -> Iterator[Ref]:
     """The maps that asserts name, so that one pass over the graph answers for all of them."""
     for assertion in assertions:
@@ -97,16 +86,19 @@ def _at_fault(assertion: Assertion, fault: Fault) -> Diagnostic:
 
 
 def _failed(assertion: Assertion, analyses: Analyses, session: Session) -> list[Diagnostic]:
-    if not analyses.gap_free and _demands_gap_free(assertion.condition, assertion):
-        return gap_diagnostics((gap for gap in analyses.gaps if not gap.filled), Severity.ERROR)
+    """The holes that the assert forbids, each an error of its own; else that it does not hold, and why."""
+    holes: list[GapFinding] = []
     labels: list[Label] = []
     notes: list[str] = []
     for part in _failing(assertion.condition, _ask(assertion, analyses, session)):
         questioner = _ask(assertion, analyses, session)
         questioner.condition(part)
-        labels += Assertion(t.Assert(part.span, part), assertion.scope, ()).sides(questioner)
-        labels += _births(analyses, questioner.gapped)
+        born = _born_before(analyses, questioner.gapped)
+        holes += (gap for gap in born if not gap.filled)
+        labels += (*Assertion(t.Assert(part.span, part), assertion.scope, ()).sides(questioner), *_births(born))
         notes += questioner.notes()
+    if holes:
+        return gap_diagnostics(holes, Severity.ERROR)
     unique = tuple(dict.fromkeys(notes))
     return [diagnose(assertion.frames, "E0601", "this assertion does not hold", labels=labels, notes=unique)]
 
@@ -121,12 +113,17 @@ def _failing(condition: t.Expr, questioner: Questioner) -> Iterator[t.Expr]:
         yield from _failing(operand, questioner)
 
 
-def _births(analyses: Analyses, gapped: Iterable[Ref]) -> Iterator[Label]:
-    """Where the holes of the values come from that were to have none."""
-    before = set(chain.from_iterable(analyses.graph.reaching(ref) for ref in gapped))
-    for gap in analyses.gaps:
+def _born_before(analyses: Analyses, gapped: Iterable[Ref]) -> list[GapFinding]:
+    """The holes that values may have from nodes that they are computed from."""
+    gapped = tuple(gapped)
+    before = analyses.graph.reaching(*gapped) if gapped else set()
+    return [gap for gap in analyses.gaps if gap.node.name in before]
+
+
+def _births(born: Iterable[GapFinding]) -> Iterator[Label]:
+    for gap in born:
         span = place_of(gap.node)
-        if gap.node.name in before and span is not None:
+        if span is not None:
             yield Label(span, f"leaves {gap.width} input pixels unread")
 
 

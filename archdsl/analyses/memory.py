@@ -32,12 +32,12 @@ def activation_peak(graph: Graph, nodes: Iterable[SizedNode], dtype: str) -> Pea
     the memory of what they show. Outputs stay to the end; an input goes after its last use.
     """
     nodes = tuple(nodes)
-    storage = _storage(nodes)
-    frees = _frees(graph, nodes, storage)
+    lies_in = storage(at.node for at in nodes)
+    frees = _frees(graph, nodes, lies_in)
     size = {ref: elements(of) * element_bytes(of, dtype) for at in nodes for ref, of in _values(at)}
     peak, live = Peak(0, ""), 0
     for at in nodes:
-        live += sum(size[ref] for ref, _ in _values(at) if storage[ref] == ref)
+        live += sum(size[ref] for ref, _ in _values(at) if lies_in[ref] == ref)
         if live > peak.bytes:
             peak = Peak(live, at.node.name)
         live -= sum(size[root] for root in frees.get(at.node.name, ()))
@@ -48,22 +48,22 @@ def _values(at: SizedNode) -> Iterable[tuple[Ref, MapType]]:
     return zip(at.node.refs, at.results, strict=True)
 
 
-def _storage(nodes: Iterable[SizedNode]) -> dict[Ref, Ref]:
-    """Per value, the value whose memory it lies in."""
-    storage: dict[Ref, Ref] = {}
-    for at in nodes:
-        shown = storage[at.node.inputs[0]] if is_free(at.node) and at.node.inputs else None
-        storage.update({ref: shown or ref for ref in at.node.refs})
-    return storage
+def storage(nodes: Iterable[Node]) -> dict[Ref, Ref]:
+    """Per value, the value whose memory it lies in: views lie in what they show."""
+    found: dict[Ref, Ref] = {}
+    for node in nodes:
+        shown = found[node.inputs[0]] if is_free(node) and node.inputs else None
+        found.update({ref: shown or ref for ref in node.refs})
+    return found
 
 
-def _frees(graph: Graph, nodes: Iterable[SizedNode], storage: Mapping[Ref, Ref]) -> dict[str, list[Ref]]:
+def _frees(graph: Graph, nodes: Iterable[SizedNode], lies_in: Mapping[Ref, Ref]) -> dict[str, list[Ref]]:
     """Per node name, the memory that nothing needs after it."""
     last: dict[Ref, str] = {}
     for at in nodes:
         read = [at.node.inputs[i] for i in at.operands_read]
-        last.update({storage[ref]: at.node.name for ref in (*read, *at.node.refs)})
-    kept = {storage[out.value] for out in graph.outputs if not out.aux}
+        last.update({lies_in[ref]: at.node.name for ref in (*read, *at.node.refs)})
+    kept = {lies_in[out.value] for out in graph.outputs if not out.aux}
     frees: dict[str, list[Ref]] = {}
     for root, name in last.items():
         if root not in kept:

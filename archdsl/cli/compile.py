@@ -1,7 +1,122 @@
 """`archdsl compile`."""
 
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
+from archdsl.cli.exits import MissingRequirement
+from archdsl.cli.options import NetworkOption, SetOption, settings_of, size
 
-def compile_command() -> None:
-    raise typer.Exit
+if TYPE_CHECKING:
+    from archdsl.network import Network
+    from archdsl.runtime.model import CompiledModel
+
+DEFAULT_SIZE = (512, 1024)
+DTYPES = ("float32", "bfloat16", "float16")
+RESULTS = ("logits", "labels")
+
+
+def compile_command(
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The spec to compile.")],
+    folder: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="The artifact's folder; build/<spec> by default.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="Trained weights; random ones otherwise.")
+    ] = None,
+    input_: Annotated[
+        list[str] | None, typer.Option("--input", metavar="HxW", help="A size it will run at; repeatable.")
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", metavar="|".join(DTYPES), help="The precision it runs in.")
+    ] = "float32",
+    device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where it runs.")] = "cpu",
+    engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="What runs it.")] = "auto",
+    output: Annotated[str, typer.Option("--output", metavar="|".join(RESULTS), help="What it gives.")] = "logits",
+    network: NetworkOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Make a verified artifact of a spec: folded, held against the plain interpreter, with a report.
+
+    Example: archdsl compile specs/dwrseg.arch --input 512x1024
+    """
+    _one_of("--output", output, RESULTS)
+    _one_of("--dtype", dtype, DTYPES)
+    sizes = [size(text) for text in input_ or ()]
+    net = _load(spec, network, settings_of(set_))
+    made = _compile(net, weights, sizes or [_default_size(net)], dtype, device, engine, output)
+    target = folder or Path("build") / Path(spec).stem
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made.save(target, _report(net, made))
+    _tell(made, target, weights)
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}", param_hint=option)
+
+
+def _load(spec: str, network: str | None, settings: dict[str, Any]) -> Network:
+    from archdsl.cli.loading import load_network
+
+    return load_network(spec, network, settings)
+
+
+def _default_size(net: Network) -> tuple[int, int]:
+    from archdsl.checking import nearest_size
+
+    allowed = nearest_size(net.ir, dict(zip("HW", DEFAULT_SIZE, strict=True)))
+    return allowed["H"], allowed["W"]
+
+
+def _compile(
+    net: Network,
+    weights: Path | None,
+    sizes: list[tuple[int, int]],
+    dtype: str,
+    device: str,
+    engine: str,
+    output: str,
+) -> CompiledModel:
+    from archdsl.checking import size_errors
+    from archdsl.cli.loading import load_module
+    from archdsl.diagnostics import ArchError, Diagnostic
+    from archdsl.runtime.compile import compile
+    from archdsl.runtime.engines import Unavailable
+
+    wrong = [error for h, w in sizes for error in size_errors(net.ir, {"H": h, "W": w})]
+    if wrong:
+        raise ArchError(Diagnostic("E0311", message, help=help) for message, help in wrong)
+    module = load_module(net, weights)
+    try:
+        return compile(module, sizes=sizes, dtype=dtype, device=device, engine=engine, output=output)  # type: ignore[arg-type]
+    except Unavailable as lacking:
+        raise MissingRequirement(str(lacking)) from lacking
+
+
+def _report(net: Network, made: CompiledModel) -> str:
+    from archdsl.report.html import render_html
+
+    height, width = made.manifest.sizes[0]
+    return render_html(net, values={"H": height, "W": width}, manifest=made.manifest)
+
+
+def _tell(made: CompiledModel, target: Path, weights: Path | None) -> None:
+    manifest = made.manifest
+    sizes = ", ".join(f"{h}x{w}" for h, w in manifest.sizes)
+    typer.echo(
+        f"{manifest.network} for {sizes} in {manifest.dtype} on {manifest.device}, engine {manifest.engines[0].engine}"
+    )
+    for record in manifest.passes:
+        declined = f", not in {len(record.declined)} (the manifest says why)" if record.declined else ""
+        typer.echo(f"  {record.name}: {len(record.fired)} places{declined}")
+    proof = manifest.verification
+    if proof is not None:
+        typer.echo(f"  {proof}")
+    if weights is None:
+        print("warning: no --weights were given, so the weights are random", file=sys.stderr)
+    typer.echo(f"artifact: {target}   report: {target / 'report.html'}")

@@ -41,7 +41,7 @@ def run(
         list[str] | None, typer.Argument(metavar="IMAGE|FOLDER…", help="PNG or JPEG; a street scene is drawn if none.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where results go; runs/run/<name> by default.")
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Where results go; runs/run/<name> by default.")
     ] = None,
     weights: Annotated[Path | None, typer.Option("--weights", help="Weights for a SPEC (.safetensors).")] = None,
     network: NetworkOption = None,

@@ -86,10 +86,13 @@ class Evaluator:
                 raise Fault("E0905", f"a list of over {ar.MAX_ITEMS:,} items is over the limit", expr.span)
             return
         clause = expr.clauses[index]
-        for item in ar.iterate(self.value(clause.iterable), clause.iterable.span):
+        items = ar.iterate(self.value(clause.iterable), clause.iterable.span)
+        before = self.session.nodes
+        for done, item in enumerate(items, 1):
             self.bind(clause.targets, item, clause.iterable.span)
             if all(self.condition(c) for c in clause.conditions):
                 self._clause(expr, index + 1, result)
+            self.session.check_pace(self.session.nodes - before, done, len(items), clause.iterable.span)
 
     # ---------------------------------------------------------------- names
 

@@ -181,6 +181,7 @@ class Expander(Evaluator):
 
     def _expand(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
         block = module.block
+        self.session.expansions += 1
         if len(self.session.stack) > MAX_DEPTH:
             message = f"blocks call one another more than {MAX_DEPTH} deep"
             raise self.session.too_large(
@@ -306,10 +307,13 @@ class Expander(Evaluator):
         self.scope.values[name] = SharedModule(name, path, tuple(flatten(value)), statement.span)
 
     def _for(self, statement: t.For) -> None:
-        for item in ar.iterate(self.value(statement.iterable), statement.iterable.span):
+        items = ar.iterate(self.value(statement.iterable), statement.iterable.span)
+        before = self.session.nodes
+        for done, item in enumerate(items, 1):
             self.session.step(statement.span)
             self.bind(statement.targets, item, statement.iterable.span)
             self.run(statement.body)
+            self.session.check_pace(self.session.nodes - before, done, len(items), statement.iterable.span)
 
     def _when(self, statement: t.When) -> None:
         if self.condition(statement.condition):

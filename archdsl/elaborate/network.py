@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import Session, TooLarge
 from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable, kind_of
+from archdsl.interpreter import recursion_of, without_collection
 from archdsl.ir.dims import symbol
 from archdsl.ir.graph import Graph, Output, Preprocessing, Ref
 from archdsl.lang import tree as t
@@ -114,16 +114,6 @@ class _NetworkExpander(Expander):
         return made
 
 
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
-
-
 def elaborate(
     file: SpecFile,
     name: str | None,
@@ -141,7 +131,7 @@ def elaborate(
     if chosen is None or chosen not in networks:
         _no_network(file, chosen, list(networks), diagnostics)
         return None
-    with _deep_recursion():
+    with without_collection(), recursion_of(_RECURSION):
         return _Run(file, chosen, diagnostics, dict(settings or {}), dict(choices or {})).elaborate()
 
 

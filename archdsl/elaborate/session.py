@@ -17,7 +17,8 @@ MAX_NODES = 100_000
 MAX_STEPS = 1_000_000
 MAX_DEPTH = 64
 COUNT_FROM = 4_096
-"""Expansions that grow past this many nodes are counted, blocks of equal arguments once, before they go on."""
+COUNT_EXPANSIONS = 64
+"""Networks past this many nodes and applied blocks are counted, blocks of equal arguments once, before they go on."""
 
 
 class TooLarge(Exception):
@@ -46,6 +47,8 @@ class Session:
     """Weight paths in use, with the shapes they stand for."""
     _by_span: dict[tuple[str, int], int] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
+    expansions: int = 0
+    """Blocks applied so far."""
     recount: Any = None
     """Called once when the expansion grows past COUNT_FROM: says how many nodes it will have in the end."""
 
@@ -82,10 +85,15 @@ class Session:
     def grow(self, count: int, span: Span) -> None:
         """Counts nodes about to be added. Raises TooLarge past the limit."""
         self.nodes += count
-        if self.nodes > COUNT_FROM and self.recount is not None:
+        if self.nodes > COUNT_FROM and self.expansions > COUNT_EXPANSIONS and self.recount is not None:
             recount, self.recount = self.recount, None
             self.check_total(max(recount(), self.nodes), span)
         self.check_total(self.nodes, span)
+
+    def check_pace(self, nodes: int, rounds: int, planned: int, span: Span) -> None:
+        """Refuses a loop that at its pace so far (`nodes` in `rounds` of `planned`) would end far over the limit."""
+        if self.nodes > COUNT_FROM and nodes * planned > 2 * MAX_NODES * rounds:
+            self.check_total(nodes * planned // rounds, span)
 
     def check_total(self, nodes: int, span: Span) -> None:
         if nodes > MAX_NODES:

@@ -6,15 +6,19 @@ renamed. A matched node changed when its op, a setting, what it reads, or whose 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from archdsl.diagnostics import Span
 from archdsl.diagnostics.place import place
 from archdsl.ir.graph import Graph, MapType, Node, Ref
 from archdsl.ir.text import show_value
+
+_T = TypeVar("_T")
+_K = TypeVar("_K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,10 @@ class BlockDiff:
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """A name of the network's body: its type before and after, None where it has none; `moved` when it means another value."""
+    """A name of the network's body: its type before and after, None where there is none.
+
+    `moved` when it means the result of another node.
+    """
 
     name: str
     old: MapType | None
@@ -70,34 +77,51 @@ class ValueChange:
 
 @dataclass(frozen=True)
 class GraphDiff:
-    """What differs from one graph to another; `renamed` holds names before and after of nodes that are otherwise matched."""
+    """What differs from one graph to another.
+
+    `renamed` and `renamed_values` hold pairs of names, of nodes and of the body's values, that stand for the same;
+    `outputs` and `prepared` the names of outputs and of inputs' preprocessing that are new, gone or different.
+    """
 
     added: tuple[Node, ...]
     removed: tuple[Node, ...]
     changed: tuple[NodeChange, ...]
     renamed: tuple[tuple[str, str], ...]
+    renamed_values: tuple[tuple[str, str], ...]
     values: tuple[ValueChange, ...]
     outputs: tuple[str, ...]
+    prepared: tuple[str, ...]
 
     @property
     def empty(self) -> bool:
-        """Whether the graphs are the same but for names of nodes."""
-        return not (self.added or self.removed or self.changed or self.values or self.outputs)
+        """Whether the graphs differ in nothing but names."""
+        return not (self.added or self.removed or self.changed or self.values or self.outputs or self.prepared)
 
     @cached_property
     def blocks(self) -> tuple[BlockDiff, ...]:
-        """The changes block by block, in the order of the graphs."""
-        changed = {id(c.new): c for c in self.changed}
-        names = dict.fromkeys(block_of(n.name) for n in (*self.removed, *self.added, *(c.new for c in self.changed)))
+        """The changes block by block, by name."""
+        added, removed = _grouped(self.added, _name), _grouped(self.removed, _name)
+        changed = _grouped(self.changed, lambda change: change.new.name)
         return tuple(
-            BlockDiff(
-                name,
-                tuple(n for n in self.added if block_of(n.name) == name),
-                tuple(n for n in self.removed if block_of(n.name) == name),
-                tuple(c for c in changed.values() if block_of(c.new.name) == name),
-            )
-            for name in sorted(names)
+            BlockDiff(name, tuple(added[name]), tuple(removed[name]), tuple(changed[name]))
+            for name in sorted({*added, *removed, *changed}, key=_by_number)
         )
+
+
+def _name(node: Node) -> str:
+    return node.name
+
+
+def _grouped(items: Iterable[_T], name: Callable[[_T], str]) -> defaultdict[str, list[_T]]:
+    groups: defaultdict[str, list[_T]] = defaultdict(list)
+    for item in items:
+        groups[block_of(name(item))].append(item)
+    return groups
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """Orders `s16.2` before `s16.10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split(".")]
 
 
 def block_of(name: str) -> str:
@@ -108,15 +132,17 @@ def block_of(name: str) -> str:
 def diff(a: Graph, b: Graph) -> GraphDiff:
     """What changed from graph `a` to graph `b`."""
     matched = _Matching(a, b).matched
-    back = {new: old for old, new in matched.items()}
-    changes = (_change(a, b, node, b.by_name[matched[node.name]], matched) for node in a.nodes if node.name in matched)
+    back = set(matched.values())
+    renamed_values = dict(_renamed_values(a, b, matched))
     return GraphDiff(
         tuple(node for node in b.nodes if node.name not in back),
         tuple(node for node in a.nodes if node.name not in matched),
-        tuple(change for change in changes if change.changed),
+        tuple(change for change in _changes(a, b, matched) if change.changed),
         tuple((old, new) for old, new in matched.items() if old != new),
-        tuple(_values(a, b, matched)),
+        tuple(renamed_values.items()),
+        tuple(_values(a, b, matched, renamed_values)),
         tuple(_outputs(a, b, matched)),
+        _differing({matched.get(n, n): how for n, how in a.preprocessing}, dict(b.preprocessing)),
     )
 
 
@@ -154,14 +180,14 @@ def _deed(node: Node, inputs: Iterable[Ref | None], with_settings: bool) -> Any:
 # ----------------------------------------------------------------- what changed in a pair
 
 
-def _change(a: Graph, b: Graph, old: Node, new: Node, matched: Mapping[str, str]) -> NodeChange:
-    return NodeChange(
-        old,
-        new,
-        tuple(_settings(old, new)),
-        _mapped(old.inputs, matched) != new.inputs,
-        {matched.get(name, "") for name in _sharers(a)[old.name]} != _sharers(b)[new.name],
-    )
+def _changes(a: Graph, b: Graph, matched: Mapping[str, str]) -> Iterator[NodeChange]:
+    before, after = _sharers(a), _sharers(b)
+    for old in a.nodes:
+        if old.name in matched:
+            new = b.by_name[matched[old.name]]
+            wiring = _mapped(old.inputs, matched) != new.inputs
+            weights = {matched.get(name, "") for name in before[old.name]} != after[new.name]
+            yield NodeChange(old, new, tuple(_settings(old, new)), wiring, weights)
 
 
 def _settings(old: Node, new: Node) -> Iterator[SettingChange]:
@@ -190,8 +216,18 @@ def _sharers(graph: Graph) -> Mapping[str, frozenset[str]]:
     return {name: frozenset(names) for names in users.values() for name in names}
 
 
-def _values(a: Graph, b: Graph, matched: Mapping[str, str]) -> Iterator[ValueChange]:
+def _renamed_values(a: Graph, b: Graph, matched: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Names of the first body that the second lacks, each with a new name for the same value."""
     before, after = dict(a.names), dict(b.names)
+    fresh = {ref: name for name, ref in b.names if name not in before}
+    for name, ref in a.names:
+        (here,) = _mapped([ref], matched)
+        if name not in after and here in fresh:
+            yield name, fresh.pop(here)
+
+
+def _values(a: Graph, b: Graph, matched: Mapping[str, str], renamed: Mapping[str, str]) -> Iterator[ValueChange]:
+    before, after = {renamed.get(name, name): ref for name, ref in a.names}, dict(b.names)
     for name in dict.fromkeys((*before, *after)):
         old = a.type_of(before[name]) if name in before else None
         new = b.type_of(after[name]) if name in after else None
@@ -202,7 +238,15 @@ def _values(a: Graph, b: Graph, matched: Mapping[str, str]) -> Iterator[ValueCha
 
 def _outputs(a: Graph, b: Graph, matched: Mapping[str, str]) -> Iterator[str]:
     """The names of outputs that are new, gone, or another value."""
-    before = {(out.name, out.aux): _mapped([out.value], matched)[0] for out in a.outputs}
-    after = {(out.name, out.aux): out.value for out in b.outputs}
-    keys = dict.fromkeys((*before, *after))
-    yield from dict.fromkeys(name for name, aux in keys if before.get((name, aux)) != after.get((name, aux)))
+    before = {(out.name, out.aux): _mapped([out.value], matched) for out in a.outputs}
+    after = {(out.name, out.aux): (out.value,) for out in b.outputs}
+    yield from dict.fromkeys(name for name, _ in _differing(before, after))
+
+
+def _differing(before: Mapping[_K, object], after: Mapping[_K, object]) -> tuple[_K, ...]:
+    """The keys that one side lacks, or that have another value there."""
+    return tuple(
+        key
+        for key in dict.fromkeys((*before, *after))
+        if key not in before or key not in after or before[key] != after[key]
+    )

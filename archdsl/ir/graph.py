@@ -76,6 +76,8 @@ class Node:
 
     @property
     def refs(self) -> tuple[Ref, ...]:
+        if len(self.types) == 1:
+            return (Ref(self.name),)
         return tuple(Ref(self.name, port) for port in range(len(self.types)))
 
 

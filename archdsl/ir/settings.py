@@ -9,6 +9,8 @@ from typing import Any
 from archdsl.ir.dims import Dim, value_at
 from archdsl.ir.op import REQUIRED, Op, OpError, SettingSpec
 
+MAX_SCALE = 1024
+
 _WORDS = {
     "int": "an integer",
     "int_or_none": "an integer or none",
@@ -50,14 +52,15 @@ def _wrong(op: Op, spec: SettingSpec, value: Any) -> OpError:
     return OpError("E0401", f"`{spec.name}` of {op.name} must be {_WORDS[spec.kind]}, not {describe(value)}")
 
 
-def describe(value: Any) -> str:
+def describe(value: Any, depth: int = 0) -> str:
     """A value as the user would write it, short."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "true", False: "false"}[value]
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, list | tuple):
-        inner = ", ".join(describe(v) for v in value[:4]) + (", …" if len(value) > 4 else "")
+        inner = ", ".join(describe(v, depth + 1) for v in value[:4]) + (", …" if len(value) > 4 else "")
+        inner = "…" if value and depth > 1 else inner
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     return str(value)
 
@@ -149,8 +152,9 @@ def _scale(op: Op, spec: SettingSpec, value: Any) -> tuple[Fraction, Fraction]:
     if pair is None or any(isinstance(v, bool) or not isinstance(v, int | float | Fraction) for v in pair):
         raise _wrong(op, spec, value)
     exact = tuple(Fraction(v).limit_denominator(1 << 16) for v in pair)
-    if min(exact) <= 0:
-        raise OpError("E0402", f"`{spec.name}` of {op.name} must be above 0, not {describe(value)}")
+    if not all(1 <= s * MAX_SCALE and s <= MAX_SCALE for s in exact):
+        wanted = f"lie between 1/{MAX_SCALE} and {MAX_SCALE}"
+        raise OpError("E0402", f"`{spec.name}` of {op.name} must {wanted}, not {describe(value)}")
     return exact[0], exact[1]
 
 

@@ -124,15 +124,6 @@ class Lines:
                 stack.pop()
         return stack[-1] if stack else None
 
-    def open_brace(self, at: int) -> int:
-        """The innermost `{` that is open before token `at`; there is one."""
-        depth = 0
-        for i in range(at - 1, -1, -1):
-            depth += (self.kind(i) == "RBRACE") - (self.kind(i) == "LBRACE")
-            if depth < 0:
-                return i
-        return max(at - 1, 0)
-
     def bound(self, begin: int, stop: int) -> tuple[str, ...]:
         """The names that the statements from token `begin` to `stop` would bind, as far as one can tell."""
         names: dict[str, None] = {}

@@ -56,7 +56,9 @@ def _left_open(reader: Reader, begin: int, stop: int, at: int) -> Diagnostic | N
     if not ends or last < begin:
         return None
     token = lines.tokens[last]
-    if _is_open(token) and (lines.kind(at) not in CLOSE or token.type not in ("COMMA", "EQUAL")):
+    # a comma may stand before a closing bracket: then the bracket is not what is wrong
+    allowed = token.type == "COMMA" and lines.kind(at) in ("RPAR", "RSQB")
+    if _is_open(token) and not allowed:
         return Diagnostic("E0108", f"nothing follows this `{token}`", reader.span(last), help=_finish(token))
     if lines.kind(at) == END:
         return Diagnostic("E0101", "the text ends in the middle of a statement", reader.span(last))

@@ -46,7 +46,10 @@ class Reader:
         self._previous = _Checkpoint(0, self._automaton.snapshot(), False)
         self._checkpoints = [self._previous]
         """For the file and for every open body, the statement that is being read."""
-        self._patience = 2 * len(tokens) + 100
+        self._braces: list[int] = []
+        """Where the open bodies begin."""
+        self._patience = len(tokens)
+        """How many tokens may be read a second time."""
 
     def read(self) -> Tree[Any]:
         """The parse tree of all tokens; `diagnostics`, `broken` and `headless` say what it lacks."""
@@ -84,14 +87,19 @@ class Reader:
             return False
         below, now = automaton.states[-2], automaton.states[-1]
         if token.type == "RBRACE" and below in self._body_states:
-            self._checkpoints.pop()
+            self._leave_body()
         elif below in self._body_states or below in self._entry_states:
             self._previous = self._checkpoints[-1]
             snapshot = automaton.snapshot(without=1)
             self._checkpoints[-1] = _Checkpoint(position, snapshot, below in self._body_states)
         elif token.type == "LBRACE" and now in self._body_states:
+            self._braces.append(position)
             self._checkpoints.append(_Checkpoint(position + 1, automaton.snapshot(), True))
         return True
+
+    def _leave_body(self) -> None:
+        self._braces.pop()
+        self._checkpoints.pop()
 
     def _ends_statement(self, position: int) -> bool:
         """Whether stray characters, at the end of a line, leave the statement before them whole."""
@@ -142,9 +150,9 @@ class Reader:
         return kind == END or (kind in ENTRIES and self.lines.column(at) <= self.lines.column(entry))
 
     def _close_body(self, at: int) -> int:
-        self._add(unclosed_body(self, self.lines.open_brace(at)))
+        self._add(unclosed_body(self, self._braces[-1]))
         self._automaton.feed(Token("RBRACE", "}", self.span(at - 1).end, end_pos=self.span(at - 1).end))
-        self._checkpoints.pop()
+        self._leave_body()
         return at
 
     def _resume(self, begin: int, at: int, cut: int | None) -> int:

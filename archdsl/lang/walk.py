@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from archdsl.lang import tree as t
 
 
+@cache
+def _parts(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name != "span")
+
+
 def children(node: t.Node) -> Iterator[t.Node]:
     """The nodes directly inside a node, in the order of the text."""
-    for field in fields(node):
-        if field.name != "span":
-            yield from _nodes(getattr(node, field.name))
+    for name in _parts(type(node)):
+        yield from _nodes(getattr(node, name))
 
 
 def _nodes(value: Any) -> Iterator[t.Node]:

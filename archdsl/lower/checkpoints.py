@@ -27,8 +27,8 @@ _WRAPPER = "module."
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Every tensor of a .safetensors, .pth or .pt file by name, in the order of the file.
 
-    A state dict may lie under "state_dict" or "model", and its names may begin with "module.". Raises ArchError E0812 for
-    a file that cannot be read, or only by running code that is in it.
+    A state dict may lie under "state_dict" or "model", and its names may begin with "module.". Raises ArchError E0812
+    for a file that cannot be read, or only by running code that is in it.
     """
     path = Path(path)
     tensors = _read_safetensors(path) if is_safetensors(path) else _state_dict(_read_pickle(path))
@@ -63,8 +63,8 @@ def _read_pickle(path: Path) -> Any:
         raise _unreadable(f"{path} cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         help = (
-            "where its author is trusted, load it with `torch.load(…, weights_only=False)` and save its state dict again "
-            "with `safetensors.torch.save_file(state, …)`"
+            "where its author is trusted, load it with `torch.load(…, weights_only=False)` and save its state dict "
+            "again with `safetensors.torch.save_file(state, …)`"
         )
         raise _unreadable(f"{path} holds more than tensors, or is damaged; reading it could run code", help) from error
     except Exception as error:  # a damaged archive fails in as many ways as there are bytes in it

@@ -42,8 +42,8 @@ class ShapeMismatch:
 class ImportReport:
     """What an import brought in, and everything that did not match.
 
-    `state` has the tensors by our names, as float32; `matched` pairs of a foreign name and ours; `missing` our names that
-    nothing came for; `unexpected` foreign names that nothing here is called; `ignored` those the map passes over.
+    `state` has the tensors by our names, as float32; `matched` pairs of a foreign name and ours; `missing` our names
+    that nothing came for; `unexpected` foreign names that nothing here is called; `ignored` those passed over.
     """
 
     state: dict[str, Tensor]
@@ -103,9 +103,9 @@ def import_weights(
 ) -> ImportReport:
     """Reads a foreign checkpoint into the names of a network.
 
-    `name_map` says which name becomes which; `guess` matches by order and shape instead; with neither, names must agree.
-    Raises ArchError: E0812 for a file that cannot be read, E0810 for an ambiguous guess, E0813 for a map that sends two
-    tensors to one name; and without `partial`, E0810 and E0811 for anything that does not match.
+    `name_map` says which name becomes which; `guess` matches by order and shape instead; with neither, names must
+    agree. Raises ArchError: E0812 for a file that cannot be read, E0810 for an ambiguous guess, E0813 for a map that
+    sends two tensors to one name; and without `partial`, E0810 and E0811 for anything that does not match.
     """
     foreign = read_checkpoint(checkpoint_path)
     wanted = layout(graph)

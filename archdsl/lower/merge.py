@@ -56,8 +56,8 @@ def scalar(call: Applied) -> Tensor:
 
 
 @lowers("split")
-def split(call: Applied) -> tuple[Tensor, ...]:
-    return torch.split(call.x, call["parts"], dim=1)
+def split(call: Applied) -> Tensor | tuple[Tensor, ...]:
+    return call.x if len(call.types) == 1 else torch.split(call.x, call["parts"], dim=1)
 
 
 @lowers("mean")

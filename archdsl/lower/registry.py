@@ -40,6 +40,8 @@ class Applied:
 
 
 Result = Tensor | tuple[Tensor, ...]
+"""A tensor for an op with one result, a tuple for one with several."""
+
 Lowering = Callable[[Applied], Result]
 
 LOWERINGS: dict[str, Lowering] = {}

@@ -69,15 +69,14 @@ class Verification:
 
 
 def verification_size(graph: Graph, max_macs: float = MAX_MACS) -> VerificationSize:
-    """The smallest allowed input at which all taps of every window fall inside the map at once.
+    """The smallest allowed input at which each tap of each window reads inside its map at some position.
 
-    Where that costs more than `max_macs`, the smallest at which each tap does somewhere; where that costs too much as
-    well, a smaller one, marked as not seeing every tap.
+    At a smaller one, the outer taps of a large dilation would read padding only, and a wrong rate would not show. Where
+    it costs more than `max_macs`, a smaller one all the same, marked as not seeing every tap.
     """
-    for need in (_all_taps, _outer_tap):
-        values = _smallest(graph, need)
-        if macs(graph, values) <= max_macs:
-            return VerificationSize(values, True)
+    values = _smallest(graph)
+    if macs(graph, values) <= max_macs:
+        return VerificationSize(values, True)
     while macs(graph, values) > max_macs:
         smaller = {name: _allowed(graph, name, int(size * 0.8)) for name, size in values.items()}
         if smaller == values or min(smaller.values()) < _SMALLEST:
@@ -86,7 +85,7 @@ def verification_size(graph: Graph, max_macs: float = MAX_MACS) -> VerificationS
     return VerificationSize(values, False)
 
 
-def _smallest(graph: Graph, need: Callable[[Node, int], int]) -> dict[str, int]:
+def _smallest(graph: Graph) -> dict[str, int]:
     least: dict[str, int] = {}
     more: dict[str, int] = {}
     for node in graph.inputs:
@@ -95,7 +94,7 @@ def _smallest(graph: Graph, need: Callable[[Node, int], int]) -> dict[str, int]:
                 least[name] = _SMALLEST
                 # unequal sides, so that rows taken for columns show
                 more[name] = axis * _WIDER
-    for size, extent in _wanted(graph, need):
+    for size, extent in _extents(graph):
         found = positive_for(size, extent)
         if not isinstance(size, int) and not found.empty:
             (name,) = size.symbols
@@ -103,33 +102,21 @@ def _smallest(graph: Graph, need: Callable[[Node, int], int]) -> dict[str, int]:
     return {name: _allowed(graph, name, minimum + more[name]) for name, minimum in least.items()}
 
 
-def _wanted(graph: Graph, need: Callable[[Node, int], int]) -> Iterator[tuple[Size, int]]:
-    """Sizes of maps that windows slide over, and the extent that each needs."""
+def _extents(graph: Graph) -> Iterator[tuple[Size, int]]:
+    """Sizes of maps that windows slide over, and how large each must be for both outermost taps to read inside it."""
     for node in graph.nodes:
         if OPS[node.op].setting("kernel") is None or OPS[node.op].setting("padding") is None:
             continue
         read = graph.input_types(node)[0]
         for axis, size in enumerate((read.height, read.width)):
             if isinstance(size, int) or len(size.symbols) == 1:
-                yield size, need(node, axis)
+                padding = _along(node, "padding", axis)
+                span = _along(node, "dilation", axis) * (_along(node, "kernel", axis) - 1)
+                yield size, max(span - padding, padding) + 1
 
 
 def _along(node: Node, setting: str, axis: int) -> int:
     return cast(tuple[int, int], dict(node.settings).get(setting, (1, 1)))[axis]
-
-
-def _span(node: Node, axis: int) -> int:
-    """Distance between the first and the last tap."""
-    return _along(node, "dilation", axis) * (_along(node, "kernel", axis) - 1)
-
-
-def _all_taps(node: Node, axis: int) -> int:
-    return _span(node, axis) + 1
-
-
-def _outer_tap(node: Node, axis: int) -> int:
-    padding = _along(node, "padding", axis)
-    return max(_span(node, axis) - padding, padding) + 1
 
 
 def _allowed(graph: Graph, name: str, minimum: int) -> int:
@@ -172,17 +159,15 @@ def verify(
     at = verification_size(graph, max_macs)
     inputs = noise_for(graph, at.values)
     expected = run(graph, {key: tensor.double().cpu() for key, tensor in weights.items()}, inputs)
+    _check_finite(graph, expected, torch.float64)
     working = {name: tensor.to(device, dtype) for name, tensor in inputs.items()}
     eager = run(graph, {key: tensor.to(device, dtype) for key, tensor in weights.items()}, working)
-    _check_finite(graph, expected, torch.float64)
     _check_finite(graph, eager, dtype)
     got = compiled(working)
     if output == "labels":
-        eager_labels = {name: logits.argmax(1) for name, logits in eager.items()}
-        error, eager_error = (_worst(_label_error, o, expected, dtype) for o in (got, eager_labels))
-    else:
-        error, eager_error = (_worst(_rms_error, o, expected, dtype) for o in (got, eager))
-    floor = LABEL_FLOOR if output == "labels" else FLOORS[dtype]
+        eager = {name: logits.argmax(1) for name, logits in eager.items()}
+    measure, floor = (_label_error, LABEL_FLOOR) if output == "labels" else (_rms_error, FLOORS[dtype])
+    error, eager_error = (_worst(measure, outputs, expected, dtype) for outputs in (got, eager))
     result = Verification(at.values, at.every_tap, output, error, eager_error, floor)
     if not result.passed:
         found = f"error {error:.3g} at {at.values}, allowed {result.limit:.3g}"

@@ -13,14 +13,12 @@ from archdsl.analyses.cost import CostReport, cost
 from archdsl.analyses.floor import Floor, Limit, NodeFloor, floor
 from archdsl.analyses.hardware import Hardware
 from archdsl.analyses.reach import ReachResult, reach_both
+from archdsl.checking import FACTS_SIZE, nearest_size
 from archdsl.diagnostics import Source
 from archdsl.elaborate.network import Elaboration
 from archdsl.ir.graph import Graph, MapType, Node, Ref
 from archdsl.lang import tree as t
 from archdsl.report.units import Unit, units
-
-DEFAULT_SIZE: Mapping[str, int] = {"H": 1024, "W": 2048}
-"""The input size of Cityscapes, at which costs are stated where no other is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +102,15 @@ def network_rows(
 ) -> NetworkRows:
     """The rows of an elaborated network.
 
-    `values` is the input's size, {"H": 1024, "W": 2048} where none is given; fields of view are exact only where it is.
+    `values` is the input's size, {"H": 1024, "W": 2048}; without one, costs are those at the allowed size next to that of
+    a Cityscapes image, and fields of view that hang on the size are nominal.
     With `hardware` each row has its floor in time, held against a `budget` in seconds. Raises ValueError where the
     network has no graph, or the hardware no rate for the dtype.
     """
     graph = network.graph
     if graph is None:
         raise ValueError(f"{network.name} has errors and no graph")
-    at = values or DEFAULT_SIZE
+    at = values or nearest_size(graph, FACTS_SIZE)
     least = None if hardware is None else floor(graph, at, hardware, dtype)
     inputs = _input_lines(network)
     pieces = [piece for unit in units(graph) for piece in _by_line(unit)]

@@ -27,9 +27,8 @@ class Unit:
 
     @cached_property
     def kind(self) -> str:
-        block = _common_block(self.nodes, self.depth)
-        if block is not None:
-            return block
+        if self.block is not None:
+            return self.block
         if len(self.nodes) == 1:
             return self.nodes[0].op
         return self.name.rpartition(".")[2].rstrip("0123456789") or self.name
@@ -37,7 +36,16 @@ class Unit:
     @cached_property
     def is_block(self) -> bool:
         """Whether this is a block of the text rather than an op."""
-        return len(self.nodes) > 1 or _common_block(self.nodes, self.depth) is not None
+        return len(self.nodes) > 1 or self.block is not None
+
+    @cached_property
+    def block(self) -> str | None:
+        """The block whose one call the nodes come from; None where they come from several, or from none."""
+        if all(_is_indexed(self.name, node.name) for node in self.nodes):
+            return None  # a shared chain: its elements are calls of their own at one place
+        calls = {_call(node, self.depth) for node in self.nodes}
+        call = calls.pop() if len(calls) == 1 else None
+        return None if call is None else call[0]
 
     @cached_property
     def reads(self) -> tuple[Ref, ...]:
@@ -96,7 +104,7 @@ def expand(unit: Unit) -> tuple[Unit, ...]:
     """The units inside a unit; the unit itself where there is nothing inside."""
     if len(unit.nodes) == 1:
         return (unit,)
-    depth = unit.depth + (_common_block(unit.nodes, unit.depth) is not None)
+    depth = unit.depth + (unit.block is not None)
     groups: dict[str, list[Node]] = {}
     for node in unit.nodes:
         groups.setdefault(_next_name(unit.name, node.name), []).append(node)
@@ -115,13 +123,8 @@ def _next_name(prefix: str, name: str) -> str:
     return f"{prefix}." + ".".join(parts[:taken])
 
 
-def _common_block(nodes: tuple[Node, ...], depth: int) -> str | None:
-    """The block whose one call the nodes come from, `depth` calls in; None where they come from several or none."""
-    calls = {_call(node, depth) for node in nodes}
-    if len(calls) != 1:
-        return None
-    call = calls.pop()
-    return None if call is None else call[0]
+def _is_indexed(prefix: str, name: str) -> bool:
+    return name[len(prefix) + 1 :].split(".")[0].isdecimal()
 
 
 def _call(node: Node, depth: int) -> tuple[str, str, int, int] | None:

@@ -11,6 +11,7 @@ from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, WeightSpec, register
 
 MAX_KERNEL = 1024
+_MOST_SUGGESTED = 4096
 
 OUT = SettingSpec("out", "int", doc="output channels", low=1)
 KERNEL = SettingSpec("kernel", "size", 1, "kernel size", low=1)
@@ -48,7 +49,7 @@ def same_padding(call: OpCall) -> tuple[int, int]:
 
 def divisors_near(channels: int, groups: int) -> str:
     """The two group counts closest to the one asked for that do divide the channels."""
-    divisors = [d for d in range(1, channels + 1) if channels % d == 0]
+    divisors = [d for d in range(1, min(channels, _MOST_SUGGESTED) + 1) if channels % d == 0]
     near = sorted(sorted(divisors, key=lambda d: abs(d - groups))[:2])
     return " or ".join(map(str, near))
 
@@ -65,7 +66,8 @@ def _groups(call: OpCall, channels: int, out: int) -> int:
             raise OpError(
                 "E0303",
                 f"{out} output channels are not a whole number of groups of width {width}",
-                f"use a width that is a multiple of {width}, or a group width of {divisors_near(out, width)}",
+                f"use a number of channels that is a multiple of {width}, or a group width of "
+                f"{divisors_near(out, width)}",
             )
     hint = f"{out} channels in groups of {width} make {groups} groups; " if width else ""
     _check_groups(channels, out, groups, hint)
@@ -189,7 +191,7 @@ def _normalize_transposed(call: OpCall) -> None:
         raise OpError("E0403", message, "give the padding as a number")
     for axis in (0, 1):
         if call["output_padding"][axis] >= max(call["stride"][axis], call["dilation"][axis]):
-            raise OpError("E0402", "output_padding must be smaller than the stride or the dilation")
+            raise OpError("E0402", "`output_padding` of conv_transpose must be below its stride or its dilation")
     _check_groups(call.inputs[0].channels, call["out"], call["groups"], "")
 
 

@@ -6,6 +6,10 @@ from archdsl.ir.access import POINTWISE, Access, Context
 from archdsl.ir.dims import Size
 from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, register
+from archdsl.ir.ops.convolution import divisors_near
+
+MAX_PARTS = 4096
+_MOST_LISTED = 8
 
 
 def _concat(call: OpCall) -> tuple[MapType, ...]:
@@ -76,20 +80,20 @@ def _normalize_split(call: OpCall) -> None:
     if isinstance(parts, int):
         if parts < 1:
             raise OpError("E0402", f"a map cannot be split into {parts} parts")
+        if parts > MAX_PARTS:
+            raise OpError("E0905", f"{parts:,} parts are over the limit of {MAX_PARTS:,}")
         if channels % parts:
             raise OpError(
                 "E0302",
                 f"{channels} channels cannot be split into {parts} equal parts",
-                f"give the sizes of the parts, or use {_near(channels, parts)} parts",
+                f"use {divisors_near(channels, parts)} parts, or give their sizes",
             )
         call.settings["parts"] = (channels // parts,) * parts
+    elif len(parts) > MAX_PARTS:
+        raise OpError("E0905", f"{len(parts):,} parts are over the limit of {MAX_PARTS:,}")
     elif sum(parts) != channels:
-        raise OpError("E0302", f"parts of {' + '.join(map(str, parts))} channels do not make {channels}")
-
-
-def _near(channels: int, parts: int) -> str:
-    divisors = sorted((d for d in range(2, channels + 1) if channels % d == 0), key=lambda d: abs(d - parts))
-    return " or ".join(map(str, sorted(divisors[:2])))
+        listed = " + ".join(map(str, parts)) if len(parts) <= _MOST_LISTED else f"{len(parts)} sizes"
+        raise OpError("E0302", f"{listed} channels make {sum(parts)}, and the map has {channels}")
 
 
 register(

@@ -39,13 +39,11 @@ def _rate(call: OpCall, axis: int) -> int:
 
 def _pooled(call: OpCall, size: Size, axis: int) -> Size:
     kernel, stride, padding = call["kernel"][axis], call["stride"][axis], call["padding"][axis]
-    free = size + (2 * padding - _rate(call, axis) * (kernel - 1) - 1)
+    room = 2 * padding - _rate(call, axis) * (kernel - 1) - 1
     if not call["ceil"]:
-        return free // stride + 1
-    # a window may start in the padding on the left, but not in that on the right (PyTorch's rule)
-    if padding == 0 and kernel <= stride and _rate(call, axis) == 1:
-        return ceil_div(size, stride) if kernel == stride else ceil_div(free, stride) + 1
-    return ceil_div(free, stride) + 1
+        return (size + room) // stride + 1
+    # a last window may hang over the end, but not start beyond the input and its padding on the left (PyTorch's rule)
+    return ceil_div(size + min(room + stride, padding), stride)
 
 
 def _shape(call: OpCall) -> tuple[MapType, ...]:

@@ -18,13 +18,15 @@ _ALIGN = SettingSpec(
 _TAPS = {"nearest": 1, "bilinear": 2, "bicubic": 4}
 
 
-def _one_of(call: OpCall, *names: str) -> None:
+def _one_of(call: OpCall, op: str, *names: str) -> None:
     given = [n for n in names if call.settings.get(n) is not None]
     if len(call.inputs) > 1 + (call.settings.get("units") is not None):
         given.append("like")
     if len(given) != 1:
-        wanted = " or ".join(("like", *names))
-        raise OpError("E0208", f"a resize needs exactly one of {wanted}", "for example resize(like=image)")
+        wanted = " or ".join(f"`{name}`" for name in ("like", *names))
+        found = " and ".join(f"`{name}`" for name in given) or "none"
+        message = f"{op} needs one of {wanted}, and is given {found}"
+        raise OpError("E0208", message, f"for example {op}(like=image)")
 
 
 def _scaled(size: Size, scale: Fraction) -> Size:
@@ -41,7 +43,7 @@ def _target(call: OpCall, like: MapType | None) -> tuple[Size, Size]:
 
 
 def _resize_shape(call: OpCall) -> tuple[MapType, ...]:
-    _one_of(call, "size", "scale")
+    _one_of(call, "resize", "size", "scale")
     if call["align_corners"] and call["mode"] == "nearest":
         raise OpError("E0403", "nearest has no align_corners", "leave align_corners out")
     height, width = _target(call, call.inputs[1] if len(call.inputs) > 1 else None)
@@ -106,7 +108,7 @@ register(
 def _guided_shape(call: OpCall) -> tuple[MapType, ...]:
     x, offsets = call.inputs[:2]
     like = call.inputs[2] if len(call.inputs) > 2 else None
-    _one_of(call, "scale")
+    _one_of(call, "guided_upsample", "scale")
     if offsets.channels != 2:
         raise OpError("E0307", f"offsets need 2 channels (dx, dy), and have {offsets.channels}", "end with conv(2, …)")
     height, width = _target(call, like)

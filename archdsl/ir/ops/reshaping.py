@@ -6,6 +6,7 @@ from archdsl.ir.access import Access, TransposedWindow, Unread, Window
 from archdsl.ir.dims import Size
 from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, register
+from archdsl.ir.ops.convolution import divisors_near
 
 register(
     Op(
@@ -47,10 +48,10 @@ register(
 def _crop_target(call: OpCall) -> tuple[Size, Size]:
     if len(call.inputs) > 1:
         if call["size"] is not None:
-            raise OpError("E0208", "a crop needs exactly one of like and size", "leave one out")
+            raise OpError("E0208", "crop needs one of `like` or `size`, and is given both", "leave one out")
         return call.inputs[1].height, call.inputs[1].width
     if call["size"] is None:
-        raise OpError("E0208", "a crop needs one of like and size", "for example crop(like=image)")
+        raise OpError("E0208", "crop needs one of `like` or `size`", "for example crop(like=image)")
     return call["size"][0], call["size"][1]
 
 
@@ -86,8 +87,9 @@ register(
 
 def _check_shuffle(call: OpCall) -> None:
     if call.inputs[0].channels % call["groups"]:
-        message = f"{call.inputs[0].channels} channels cannot be cut into {call['groups']} equal groups"
-        raise OpError("E0303", message)
+        channels, groups = call.inputs[0].channels, call["groups"]
+        message = f"{channels} channels cannot be cut into {groups} equal groups"
+        raise OpError("E0303", message, f"use {divisors_near(channels, groups)} groups")
 
 
 register(
@@ -106,7 +108,8 @@ _FACTOR = SettingSpec("factor", "int", doc="how many pixels per pixel and axis",
 def _pixel_shuffle_shape(call: OpCall) -> tuple[MapType, ...]:
     x, f = call.inputs[0], call["factor"]
     if x.channels % (f * f):
-        raise OpError("E0303", f"{x.channels} channels cannot be cut into {f * f} equal groups")
+        message = f"{x.channels} channels cannot become {f} x {f} pixels each"
+        raise OpError("E0303", message, f"use a multiple of {f * f} channels")
     return (MapType(x.channels // (f * f), x.height * f, x.width * f),)
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import torch
+from archdsl.runtime.engines import Program, choose
+from archdsl.runtime.manifest import Choice, DType, Manifest, PassRecord, WeightsKind, versions
+from archdsl.runtime.model import DTYPES, CompiledModel
 from torch import Tensor
 
 from archdsl.ir.graph import Graph, MapType, Node, Output, Ref
@@ -14,21 +17,22 @@ from archdsl.ir.state import layout
 from archdsl.lower.module import ArchModule
 from archdsl.lower.verify import verify
 from archdsl.passes import PassResult, fold_batch_norm, inference_only, run_passes
-from archdsl.runtime.engines import Program, choose
-from archdsl.runtime.manifest import Choice, DType, Manifest, PassRecord, versions
-from archdsl.runtime.model import DTYPES, CompiledModel
 
 OutputKind = Literal["logits", "labels"]
 
 
 @dataclass(frozen=True)
 class Description:
-    """What an artifact remembers besides the network: its text, parameters, and the classes it was trained for."""
+    """What an artifact remembers besides the network: its text, parameters, and the classes it was trained for.
+
+    `weights` is "random" for weights as they were drawn.
+    """
 
     spec: str = ""
     parameters: Mapping[str, Any] | None = None
     class_names: tuple[str, ...] | None = None
     palette: tuple[tuple[int, int, int], ...] | None = None
+    weights: WeightsKind = "given"
 
 
 def compile(
@@ -39,10 +43,15 @@ def compile(
     device: str = "cpu",
     engine: str = "auto",
     output: OutputKind = "logits",
+    description: Description | None = None,
 ) -> CompiledModel:
-    """A module with its present weights, compiled; see `compile_graph`. Later training does not change the result."""
-    network = model.network
-    description = Description() if network is None else Description(network.source, network.parameters)
+    """A module with its present weights, compiled; see `compile_graph`. Later training does not change the result.
+
+    Text and parameters of the network it was made from go into the description where that has none.
+    """
+    description, network = description or Description(), model.network
+    if network is not None and not description.spec:
+        description = replace(description, spec=network.source, parameters=network.parameters)
     name = cast(DType, str(dtype).removeprefix("torch."))
     weights = {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()}
     return compile_graph(
@@ -86,24 +95,32 @@ def compile_graph(
     program = Program.of(runnable, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes))
     chosen = choose(engine, program)
     described = description or Description()
-    manifest = Manifest(
-        network=graph.name,
-        parameters=dict(described.parameters or {}),
-        sizes=list(program.sizes),
-        dtype=dtype,
-        device=device,
-        output=output,
-        engines=[Choice(part="all", engine=chosen.engine.name, skipped=chosen.skipped)],
-        passes=[_record(name, result) for name, result in each.items()],
-        verification=None,
-        class_names=described.class_names,
-        palette=described.palette,
-        versions=versions(),
-    )
+    made = {
+        "engines": [Choice(part="all", engine=chosen.engine.name, skipped=chosen.skipped)],
+        "passes": [_record(name, result) for name, result in each.items()],
+    }
+    manifest = _manifest(graph, program, output, described).model_copy(update=made)
     model = CompiledModel(program, chosen.engine, manifest, described.spec)
     reference = each[inference_only.name]
     result = verify(reference.graph, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
-    return model.with_manifest(manifest.model_copy(update={"verification": result}))
+    model.manifest = manifest.model_copy(update={"verification": result})
+    return model
+
+
+def _manifest(graph: Graph, program: Program, output: OutputKind, description: Description) -> Manifest:
+    return Manifest(
+        network=graph.name,
+        parameters=dict(description.parameters or {}),
+        sizes=list(program.sizes),
+        dtype=cast(DType, str(program.dtype).removeprefix("torch.")),
+        device=str(program.device),
+        output=output,
+        engines=[],
+        class_names=description.class_names,
+        palette=description.palette,
+        weights=description.weights,
+        versions=versions(),
+    )
 
 
 def _record(name: str, result: PassResult) -> PassRecord:

@@ -1,0 +1,197 @@
+"""Against the official code: weights drawn by rule under its names, and what it computes from them in float64.
+
+The golden files lie outside the repository (`../shared/golden`, or `$ARCHDSL_SHARED/golden`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import archdsl
+import archdsl.lower.weights
+from archdsl.diagnostics import ArchError
+from archdsl.ir.graph import Graph
+from archdsl.lower.import_weights import ImportReport, import_weights
+from archdsl.lower.name_map import NameMap
+from archdsl.lower.oracle import run
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = Path(os.environ.get("ARCHDSL_SHARED", ROOT.parent / "shared")) / "golden"
+
+pytestmark = pytest.mark.skipif(
+    not (GOLDEN / "goldenlib.py").is_file(), reason=f"the golden files are not at {GOLDEN} (set ARCHDSL_SHARED)"
+)
+
+REGSEG: dict[str, tuple[str, dict[str, str]]] = {
+    "regseg_exp48_decoder26": ("RegSeg", {}),
+    "regseg_exp53_decoder29": ("RegSegLarge", {}),
+    "regseg_exp48_decoder14": ("RegSegAblation", {"body": "exp48", "decoder": "decoder14"}),
+    "regseg_exp30_decoder14": ("RegSegAblation", {"body": "exp30", "decoder": "decoder14"}),
+    "regseg_exp50_decoder14": ("RegSegAblation", {"body": "exp50", "decoder": "decoder14"}),
+    "regseg_exp48_BisenetDecoder": ("RegSegAblation", {"body": "exp48", "decoder": "BisenetDecoder"}),
+}
+WIDE = "353x449"
+"""The size that can see a wrong rate: at 64x128 the outer taps at 1/16 all fall into the padding."""
+
+
+@cache
+def golden_lib() -> Any:
+    spec = importlib.util.spec_from_file_location("goldenlib", GOLDEN / "goldenlib.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def golden(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = golden_lib().load(name)
+    return loaded
+
+
+@cache
+def checkpoint(name: str, folder: Path) -> Path:
+    """The golden weights as the official code would have saved them."""
+    path = folder / f"{name}.pth"
+    state = {key: torch.from_numpy(array) for key, array in golden_lib().weights(golden(name)).items()}
+    torch.save({"model": state}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("golden")
+
+
+def network(path: str, name: str | None = None, **parameters: Any) -> Graph:
+    return archdsl.load(str(ROOT / "specs" / path), network=name, **parameters).ir
+
+
+def name_map(name: str) -> NameMap:
+    return NameMap.read(ROOT / "specs" / "maps" / f"{name}.toml")
+
+
+@cache
+def regseg(name: str, folder: Path) -> tuple[Graph, ImportReport]:
+    variant, parameters = REGSEG[name]
+    graph = network("regseg.arch", variant, **parameters)
+    return graph, import_weights(graph, checkpoint(name, folder), name_map=name_map("regseg"))
+
+
+def golden_input(size: str) -> Tensor:
+    height, width = map(int, size.split("x"))
+    return torch.from_numpy(golden_lib().make_input(1, 3, height, width))
+
+
+def check(name: str, size: str, out: str, result: Tensor) -> None:
+    verdict = golden_lib().compare(golden(name), size, out, result.numpy())
+    assert verdict["ok"], verdict
+    assert verdict.get("argmax_equal", 1.0) > 0.9999, verdict
+
+
+SLOW = [
+    pytest.param(name, size, marks=[pytest.mark.slow] if size == WIDE and name != "regseg_exp48_decoder26" else [])
+    for name in REGSEG
+    for size in ("64x128", "97x161", WIDE)
+]
+
+
+def test_every_regseg_file_is_tried() -> None:
+    """No golden file of the official RegSeg code is left out, and none has a size that is not run."""
+    assert {path.stem for path in (GOLDEN / "data").glob("regseg_*.npz")} == set(REGSEG)
+    sizes = {tuple(golden(name)["meta"]["outputs"]) for name in REGSEG}
+    assert sizes == {("64x128", "97x161", WIDE)}
+
+
+@pytest.mark.parametrize(("name", "size"), SLOW)
+def test_regseg(name: str, size: str, folder: Path) -> None:
+    """RegSeg, its larger version and the ablations give what RolandGao/RegSeg at 0f61c66 gives."""
+    graph, report = regseg(name, folder)
+    check(name, size, "out", run(graph, report.state, golden_input(size))["logits"])
+
+
+def test_the_wide_input_sees_a_wrong_rate(folder: Path) -> None:
+    """One rate of 13 instead of 14 moves the output at 353x449 by far more than the golden rule allows."""
+    name = "regseg_exp48_decoder26"
+    rates = [[1], [1, 2], *4 * [[1, 4]], *6 * [[1, 14]], [1, 13]]
+    wrong = run(network("regseg.arch", rates=rates), regseg(name, folder)[1].state, golden_input(WIDE))["logits"]
+    assert golden_lib().compare(golden(name), WIDE, "out", wrong.numpy())["rel"] > 1e-2
+
+
+@cache
+def drn(folder: Path) -> tuple[Graph, ImportReport]:
+    graph = network("drn.arch")
+    return graph, import_weights(graph, checkpoint("drn_d_22", folder), name_map=name_map("drn"))
+
+
+@pytest.mark.parametrize("size", ["64x128", "97x161"])
+def test_drn(size: str, folder: Path) -> None:
+    """DRNSeg gives both outputs of fyu/drn at d75db2e: the scores at 1/8 and the upsampled log-probabilities."""
+    graph, report = drn(folder)
+    results = run(graph, report.state, golden_input(size))
+    check("drn_d_22", size, "out", results["logits"])
+    check("drn_d_22", size, "logsoftmax", results["log_probabilities"])
+
+
+def check_trace(graph: Graph, state: dict[str, Tensor], image: Tensor, value: str, last: str) -> int:
+    """Compares mean and rms after every convolution, normalisation and ReLU on the way to `value`; gives their number."""
+    rows = golden("drn_d_22")["meta"]["trace"]
+    rows = rows[: 1 + max(i for i, row in enumerate(rows) if row[0].startswith(last))]
+    before = graph.reaching(dict(graph.names)[value])
+    nodes = [node.name for node in graph.nodes if node.name in before and node.op in ("conv", "bn", "relu")]
+    results = run(graph, state, image, keep=nodes)
+    assert len(nodes) == len(rows)
+    for node, (layer, kind, shape, mean, rms) in zip(nodes, rows, strict=True):
+        found = results[node].double()
+        assert list(found.shape) == shape, (node, layer, kind)
+        assert abs(float(found.mean()) - mean) < 1e-4 * rms, (node, layer)
+        assert abs(float(found.square().mean().sqrt()) - rms) < 1e-4 * rms, (node, layer)
+    return len(nodes)
+
+
+def test_drn_layer_by_layer(folder: Path) -> None:
+    """Every leaf of the official network up to the classifier has its counterpart, in order, with the same statistics."""
+    graph, report = drn(folder)
+    assert check_trace(graph, report.state, golden_input("97x161"), "l8", "base.8") == 71
+
+
+def test_gun_encoder_layer_by_layer(folder: Path) -> None:
+    """GUN's low branch is DRN-D-22 up to layer 6, by the shared weights; the image is doubled so that halving gives it back."""
+    graph = network("gun.arch")
+    path = checkpoint("drn_d_22", folder)
+    report = import_weights(graph, path, name_map=name_map("gun"), partial=True)
+    assert not report.unexpected and not report.shape_mismatches
+    assert {name.split(".")[0] for name in report.missing} == {"deep", "scores", "table"}
+    state = archdsl.lower.weights.initial_weights(graph) | report.state
+    doubled = golden_input("97x161").repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert check_trace(graph, state, doubled, "low", "base.6") == 65
+
+
+def test_gun_medium_branch(folder: Path) -> None:
+    """GUN's medium branch is DRN-D-22 up to layer 4 at the image's own size."""
+    graph = network("gun.arch")
+    report = import_weights(graph, checkpoint("drn_d_22", folder), name_map=name_map("gun"), partial=True)
+    state = archdsl.lower.weights.initial_weights(graph) | report.state
+    assert check_trace(graph, state, golden_input("97x161"), "medium", "base.4") == 37
+
+
+def test_drn_by_guess(folder: Path) -> None:
+    """DRN's tensors stand in the order of the spec: guessing finds what the map says."""
+    graph, report = drn(folder)
+    guessed = import_weights(graph, checkpoint("drn_d_22", folder), guess=True)
+    assert guessed.guessed and dict(guessed.matched) == dict(report.matched)
+
+
+def test_regseg_by_guess_is_refused(folder: Path) -> None:
+    """The official code defines squeeze-and-excite after the projection that follows it: order proves nothing there."""
+    graph, _ = regseg("regseg_exp48_decoder26", folder)
+    with pytest.raises(ArchError, match="E0810"):
+        import_weights(graph, checkpoint("regseg_exp48_decoder26", folder), guess=True)
