@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archdsl.analyses.assertions import check_assertions
-from archdsl.analyses.cost import macs, parameters
-from archdsl.analyses.fieldofview import FieldOfViewFacts
+from archdsl.analyses.assertions import asked_values, check_assertions
 from archdsl.analyses.fieldofview import facts as field_of_view_facts
 from archdsl.analyses.gaps import diagnostics as gap_diagnostics
+from archdsl.analyses.once import Analyses
 from archdsl.diagnostics import Diagnostic, Diagnostics, Severity
 from archdsl.elaborate.network import Elaboration
 from archdsl.interpreter import without_collection
@@ -54,17 +53,17 @@ def check_network(
     if values is not None and not _size_allowed(elaboration, graph, values, diagnostics):
         return Checked(elaboration.name, elaboration, tuple(diagnostics.items), None)
     with without_collection():
-        views = field_of_view_facts(graph, values)
-        check_assertions(elaboration, diagnostics, values)
-        _remark_gaps(views, diagnostics)
-        facts = network_facts(graph, values, views)
+        known = Analyses(graph, values, asked_values(elaboration.assertions))
+        check_assertions(elaboration, diagnostics, values, known)
+        _remark_gaps(known, diagnostics)
+        facts = network_facts(graph, values, known)
     return Checked(elaboration.name, elaboration, tuple(diagnostics.items), facts)
 
 
-def _remark_gaps(views: FieldOfViewFacts, diagnostics: Diagnostics) -> None:
+def _remark_gaps(known: Analyses, diagnostics: Diagnostics) -> None:
     """Adds a warning or a note per hole, except where an assert has made an error of it already."""
     refused = {d.span for d in diagnostics.items if d.code == "E0603"}
-    for diagnostic in gap_diagnostics(views.gaps):
+    for diagnostic in gap_diagnostics(known.gaps):
         if diagnostic.span not in refused:
             diagnostics.add(diagnostic)
 
@@ -95,15 +94,16 @@ def nearest_size(graph: Graph, values: Mapping[str, int]) -> dict[str, int]:
 
 
 def network_facts(
-    graph: Graph, values: Mapping[str, int] | None = None, views: FieldOfViewFacts | None = None
+    graph: Graph, values: Mapping[str, int] | None = None, known: Analyses | None = None
 ) -> dict[str, Any]:
     """The facts of `check --json`: counts, sizes, fields of view. Those that need a size are at 1024x2048 by default."""
     at = dict(values) if values is not None else nearest_size(graph, FACTS_SIZE)
-    views = views or field_of_view_facts(graph, values)
+    known = known or Analyses(graph, values)
+    views = field_of_view_facts(graph, values, known)
     return {
-        "params": parameters(graph),
-        "params_train": parameters(graph, training=True),
-        "macs": {size_text(at): macs(graph, at)},
+        "params": known.params,
+        "params_train": known.params_train,
+        "macs": {size_text(at): known.macs(at)},
         "gap_free": views.gap_free,
         "size_rule": {name: _rule(dict(graph.size_rules).get(name, Solutions())) for name in ("H", "W")},
         "field_of_view": {name: list(pair) for name, pair in views.field_of_view.items()},

@@ -43,6 +43,16 @@ def shipped_specs() -> dict[str, Path]:
     return {p.name: p for p in sorted(folder.glob("*.arch"))}
 
 
+def shipped_map(path: str) -> Path | None:
+    """The shipped name map that goes by a path (`specs/maps/regseg.toml`, `regseg.toml` or `regseg`); None for none."""
+    import archdsl.specs
+
+    folder = Path(archdsl.specs.__file__ or "").parent / "maps"
+    stem = Path(path).name.removesuffix(".toml")
+    found = folder / f"{stem}.toml"
+    return found if found.is_file() and path in (stem, found.name, f"{SHIPPED_PREFIX}maps/{found.name}") else None
+
+
 class Spec:
     """One spec file, read and its names checked; networks are elaborated on request."""
 

@@ -39,7 +39,7 @@ OPS: list[tuple[str, dict[str, Any]]] = [
     ("resize", {"scale": (1.5, 0.6), "mode": "bicubic"}),
     ("resize", {"size": ((H - 1) // 2 + 1, 2 * W - (W + 5) // 7)}),
     ("pad", {"amounts": (1, 2, 3, 4), "mode": "replicate"}),
-    ("crop", {"size": (2, W // 4)}),
+    ("crop", {"size": (1, 1)}),
     ("split", {"parts": 2}),
     ("split", {"parts": [1, 3]}),
     ("pixel_shuffle", {"factor": 2}),
@@ -64,17 +64,35 @@ def random_graph(seed: int) -> Graph:
 
 def _step(dice: Random, builder: GraphBuilder, values: list[Ref], number: int) -> tuple[Ref, ...]:
     """One more op on some of the values; none where it cannot be applied."""
-    name = dice.choice([f"s{number}.conv{number}", f"näme {number}", f"out.{number}", f"b@{number}"])
-    weights = dice.choice(["", "", "shared.enc"])
-    x = dice.choice(values)
-    op, settings = dice.choice(OPS)
-    inputs = [x]
-    if dice.random() < 0.3:
-        op, settings, inputs = dice.choice(["add", "mul", "concat"]), {}, [x, dice.choice(values)]
+    name = builder.fresh(dice.choice([f"s{number}.conv{number}", f"näme {number}", f"out.{number}", f"b@{number}"]))
+    kind = dice.random()
     try:
-        return builder.add(op, inputs, settings, name=builder.fresh(name), weights=weights)
+        if kind < 0.3:
+            return builder.add(dice.choice(["add", "mul", "concat"]), dice.choices(values, k=2), name=name)
+        if kind < 0.5:
+            return _again(dice, builder, values, name)
+        op, settings = dice.choice(OPS)
+        return builder.add(op, [dice.choice(values)], settings, name=name)
     except OpError:
         return ()
+
+
+def _again(dice: Random, builder: GraphBuilder, values: list[Ref], name: str) -> tuple[Ref, ...]:
+    """A node's weights, used once more on another value."""
+    owners = [node for node in builder.nodes if node.weights]
+    if not owners:
+        return ()
+    owner = dice.choice(owners)
+    channels = builder.type_of(owner.inputs[0]).channels
+    fitting = [ref for ref in values if builder.type_of(ref).channels == channels]
+    settings = dict(owner.settings)
+    return builder.add(owner.op, [dice.choice(fitting)], settings, name=name, weights=owner.weights)
+
+
+def allowed_size(graph: Graph) -> dict[str, int]:
+    """An input size that the graph takes, near 24x32; just that where it takes none."""
+    sizes = {"H": 24, "W": 32}
+    return sizes | {name: rule.nearest(sizes[name]) or sizes[name] for name, rule in graph.size_rules}
 
 
 def graphs() -> st.SearchStrategy[Graph]:

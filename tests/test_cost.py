@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from random_graphs import graph_of, graphs, shipped
+from random_graphs import allowed_size, graph_of, graphs, shipped
 
 from archdsl.analyses.cost import cost, macs, macs_by_node, parameters, parameters_by_node
 from archdsl.analyses.floor import fastest, floor
 from archdsl.analyses.hardware import Hardware, find_hardware, known_devices
 from archdsl.analyses.memory import activation_peak
-from archdsl.analyses.sized import sized
+from archdsl.analyses.sized import elements, sized
 from archdsl.diagnostics import ArchError
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.graph import Graph, Output, Ref
@@ -165,7 +165,7 @@ def brute_force_peak(graph: Graph, values: dict[str, int]) -> int:
         view = at.node.op in ("split", "identity", "crop", "dropout")
         root.update({ref: root[at.node.inputs[0]] if view else ref for ref in at.node.refs})
     sizes = {
-        ref: of.channels * of.height * of.width * (8 if of.kind == "indices" else 4)
+        ref: elements(of) * (8 if of.kind == "indices" else 4)
         for at in nodes
         for ref, of in zip(at.node.refs, at.results, strict=True)
     }
@@ -182,7 +182,7 @@ def brute_force_peak(graph: Graph, values: dict[str, int]) -> int:
 @settings(max_examples=80, deadline=None)
 @given(graphs())
 def test_the_peak_agrees_with_counting_what_is_live_at_each_node(graph: Graph) -> None:
-    values = {"H": 24, "W": 32}
+    values = allowed_size(graph)
     nodes = tuple(sized(graph, values))
     assert activation_peak(graph, nodes, "float32").bytes == brute_force_peak(graph, values)
 
@@ -190,7 +190,7 @@ def test_the_peak_agrees_with_counting_what_is_live_at_each_node(graph: Graph) -
 @settings(max_examples=40, deadline=None)
 @given(graphs())
 def test_costs_of_a_network_are_those_of_its_nodes(graph: Graph) -> None:
-    report = cost(graph, {"H": 24, "W": 32})
+    report = cost(graph, allowed_size(graph))
     assert report.params == sum(row.params for row in report.rows) == parameters(graph)
     assert report.params <= report.params_train
     assert report.fvcore >= report.macs == sum(row.macs for row in report.rows)
@@ -280,7 +280,7 @@ def test_fused_moves_input_weights_and_output_only() -> None:
 def test_fused_is_never_above_op_by_op(graph: Graph) -> None:
     for device in (find_hardware("t4"), machine(launch_overhead_s=1e-6)):
         for dtype in device.flops:
-            found = floor(graph, {"H": 24, "W": 32}, device, dtype)
+            found = floor(graph, allowed_size(graph), device, dtype)
             assert found.fused <= max(found.op_by_op * (1 + 1e-12), device.launch_overhead_s)
 
 

@@ -112,7 +112,7 @@ def test_outputs_and_values_and_preprocessing() -> None:
 
 def test_a_comparison_has_counts_and_fields_of_view() -> None:
     comparison = compare(net(), net(BODY.replace("Block(8, 2)", "Block(16, 3)"), name="Wide"))
-    assert (comparison.params.old, comparison.params.new) == (856, 1488)
+    assert (comparison.params.old, comparison.params.new) == (856, 1480)
     assert comparison.size == {"H": 1024, "W": 2048}
     assert comparison.field_of_view["s"].old == (7, 7)
     assert comparison.field_of_view["s"].new == (9, 9)
@@ -124,7 +124,7 @@ def test_a_comparison_as_text() -> None:
     assert lines == [
         "Net → Wide",
         "parameters: 856, unchanged",
-        "MACs at 1024x2048: 1,727,004,672, unchanged",
+        "MACs at 1024x2048: 1,728,053,248, unchanged",
         "field of view of s: 7 → 9",
         "field of view of y: 7 → 9",
         "in s.1:",
@@ -146,7 +146,7 @@ def test_equal_networks_are_said_to_be_the_same() -> None:
 def test_size_rules_are_compared() -> None:
     body = "x = image -> avg_pool(2) -> resize(scale=2)\nout y = x + image"
     comparison = compare(net("out y = image -> relu"), net(body))
-    assert "height of the input: any size → 2n, at least 2" in to_lines(comparison)
+    assert "height of the input: any size → 2n" in to_lines(comparison)
     assert comparison.size == {"H": 1024, "W": 2048}
 
 
@@ -158,4 +158,4 @@ def test_a_comparison_as_data() -> None:
     assert block["block"] == "s.1"
     (change,) = block["changed"]
     assert change["settings"]["dilation"]["values"] == ["2x2", "3x3"]
-    assert change["settings"]["dilation"]["places"][1] == {"path": "net.arch", "line": 8, "column": 32}
+    assert change["settings"]["dilation"]["places"][1] == {"path": "net.arch", "line": 8, "column": 34}

@@ -49,13 +49,13 @@ def test_over_the_bound_it_is_unknown() -> None:
 def test_resizes_by_recursion() -> None:
     """Bilinear adds a stride to the field of view, nearest nothing; both divide the stride by their factor."""
     net = Net()
-    down = net.conv(net.image, stride=4)
+    down = net.conv(net.image, 5, stride=4)
     linear = net.add("resize", down, scale=2.0)
     nearest = net.add("resize", linear, scale=2.0, mode="nearest")
     last = net.conv(nearest, dilation=2)
     found = bounds(net.finish(last))
-    assert [found.field_of_view_by_recursion(v)[1] for v in (down, linear, nearest, last)] == [3, 7, 7, 11]
-    assert found.facts[last.node][1] == BoundFact(Fraction(7), Fraction(1), 3, 2, 7)
+    assert [found.field_of_view_by_recursion(v)[1] for v in (down, linear, nearest, last)] == [5, 9, 9, 13]
+    assert found.facts[last.node][1] == BoundFact(Fraction(9), Fraction(1), 3, 2, 9)
 
 
 def test_a_bilinear_quarter_skips_pixels() -> None:
@@ -217,7 +217,7 @@ def test_maps_that_read_places_apart() -> None:
 
 
 def test_the_largest_rate_minds_the_phases() -> None:
-    """After a bilinear tripling k/s is 6, but columns that see one pixel leave holes from a rate of 4 on."""
+    """After a bilinear tripling k/s is 6, but the columns that see one pixel leave a hole there; 5 is the most."""
     net = Net()
     y = net.conv(net.add("resize", net.image, scale=3.0), dilation=6)
     found = finding(net.finish(y))

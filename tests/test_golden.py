@@ -40,6 +40,7 @@ REGSEG: dict[str, tuple[str, dict[str, str]]] = {
 }
 WIDE = "353x449"
 """The size that can see a wrong rate: at 64x128 the outer taps at 1/16 all fall into the padding."""
+SIZES = ("64x128", "97x161", WIDE)
 
 
 @cache
@@ -97,21 +98,15 @@ def check(name: str, size: str, out: str, result: Tensor) -> None:
     assert verdict.get("argmax_equal", 1.0) > 0.9999, verdict
 
 
-SLOW = [
-    pytest.param(name, size, marks=[pytest.mark.slow] if size == WIDE and name != "regseg_exp48_decoder26" else [])
-    for name in REGSEG
-    for size in ("64x128", "97x161", WIDE)
-]
-
-
 def test_every_regseg_file_is_tried() -> None:
     """No golden file of the official RegSeg code is left out, and none has a size that is not run."""
     assert {path.stem for path in (GOLDEN / "data").glob("regseg_*.npz")} == set(REGSEG)
     sizes = {tuple(golden(name)["meta"]["outputs"]) for name in REGSEG}
-    assert sizes == {("64x128", "97x161", WIDE)}
+    assert sizes == {SIZES}
 
 
-@pytest.mark.parametrize(("name", "size"), SLOW)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", REGSEG)
 def test_regseg(name: str, size: str, folder: Path) -> None:
     """RegSeg, its larger version and the ablations give what RolandGao/RegSeg at 0f61c66 gives."""
     graph, report = regseg(name, folder)
@@ -142,7 +137,7 @@ def test_drn(size: str, folder: Path) -> None:
 
 
 def check_trace(graph: Graph, state: dict[str, Tensor], image: Tensor, value: str, last: str) -> int:
-    """Compares mean and rms after every convolution, normalisation and ReLU on the way to `value`; gives their number."""
+    """Compares mean and rms after every convolution, normalisation and ReLU before `value`; gives their number."""
     rows = golden("drn_d_22")["meta"]["trace"]
     rows = rows[: 1 + max(i for i, row in enumerate(rows) if row[0].startswith(last))]
     before = graph.reaching(dict(graph.names)[value])
@@ -158,13 +153,13 @@ def check_trace(graph: Graph, state: dict[str, Tensor], image: Tensor, value: st
 
 
 def test_drn_layer_by_layer(folder: Path) -> None:
-    """Every leaf of the official network up to the classifier has its counterpart, in order, with the same statistics."""
+    """Every leaf of the official network up to the classifier has its counterpart, with the same statistics."""
     graph, report = drn(folder)
     assert check_trace(graph, report.state, golden_input("97x161"), "l8", "base.8") == 71
 
 
 def test_gun_encoder_layer_by_layer(folder: Path) -> None:
-    """GUN's low branch is DRN-D-22 up to layer 6, by the shared weights; the image is doubled so that halving gives it back."""
+    """GUN's low branch is DRN-D-22 up to layer 6. The image is doubled, so that the branch's halving gives it back."""
     graph = network("gun.arch")
     path = checkpoint("drn_d_22", folder)
     report = import_weights(graph, path, name_map=name_map("gun"), partial=True)

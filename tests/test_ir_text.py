@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -145,6 +146,7 @@ def test_numbers_keep_their_kind() -> None:
     builder = GraphBuilder()
     y = builder.add("resize", [builder.input("x", 3)], {"scale": 2}, name="y")[0]
     graph = from_text(to_text(builder.finish("Net", [Output("y", y)])))
-    assert graph.by_name["y"]["scale"] == (Fraction(2), Fraction(2))
-    assert isinstance(graph.by_name["y"]["scale"], tuple) and isinstance(graph.by_name["y"]["scale"][0], Fraction)
+    scale: Any = graph.by_name["y"]["scale"]
+    assert scale == (Fraction(2), Fraction(2))
+    assert isinstance(scale[0], Fraction)
     assert dict(graph.size_rules)["H"] == Solutions()

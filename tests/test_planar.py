@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from hypothesis import assume, given, settings
-from views import BODIES, SIDE, Gradients, Net, graphs, regseg
+from views import BODIES, SIDE, Gradients, Net, extent, graphs, regseg
 
 from archdsl.analyses.planar import PlanarReach, planar
 from archdsl.analyses.reach import reach_both
@@ -14,7 +14,7 @@ from archdsl.ir.graph import Graph, Ref
 
 def inside(seen: PlanarReach, side: int) -> bool:
     """Whether all that is read lies on the image, so that its borders play no part."""
-    return all(s.extent and s.first >= 0 and s.last < side for s in (seen.rows, seen.columns))
+    return all(s.extent and s.first >= 0 and s.first + s.extent <= side for s in (seen.rows, seen.columns))
 
 
 def drawn(seen: PlanarReach, side: int) -> torch.Tensor:
@@ -30,11 +30,10 @@ def drawn(seen: PlanarReach, side: int) -> torch.Tensor:
 def test_the_plane_is_what_has_a_gradient(case: tuple[Graph, Ref]) -> None:
     """With all weights above zero, the pixels with a gradient are exactly the set, whichever position is asked."""
     graph, ref = case
-    of = graph.type_of(ref)
-    assert isinstance(of.height, int) and isinstance(of.width, int)
+    height, width = extent(graph.type_of(ref))
     gradients = Gradients(graph, ref)
     for phase in range(3):
-        at = of.height // 2 + phase, of.width // 2 - phase
+        at = height // 2 + phase, width // 2 - phase
         seen = planar(graph, ref, at)
         assume(inside(seen, SIDE))
         assert torch.equal(drawn(seen, SIDE), gradients.pixels(at))
@@ -99,6 +98,16 @@ def test_the_plane_leaves_context_out() -> None:
     gate = net.add("sigmoid", net.add("global_pool", y))
     graph = net.finish(net.add("mul", y, gate))
     assert planar(graph, graph.outputs[0].value).pixels == 9
+
+
+def test_the_plane_follows_channels_back() -> None:
+    """Half of the channels ask for half of their group, a full convolution asks for every channel before it."""
+    net = Net(channels=4)
+    left, right = net.split(net.image, 2)
+    both = net.add("concat", net.conv(left, (1, 5)), right)
+    mixed, grouped = net.split(net.conv(both, 1), 2), net.split(net.conv(both, 1, groups=2), 2)
+    graph = net.finish(*mixed, *grouped)
+    assert [planar(graph, part).pixels for part in (*mixed, *grouped)] == [5, 5, 5, 1]
 
 
 def test_a_crop_around_the_centre_is_nominal_in_the_plane() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
-from views import BODIES, SIDE, Gradients, Net, graphs, regseg
+from views import BODIES, SIDE, Gradients, Net, extent, graphs, regseg
 
 from archdsl.analyses.bound import bounds
 from archdsl.analyses.fieldofview import facts
@@ -335,13 +335,12 @@ print({"torch", "numpy", "networkx", "pydantic"} & set(sys.modules))
 
 
 def assert_columns_match(seen: ReachResult, graph: Graph, ref: Ref, phases: int) -> None:
-    of = graph.type_of(ref)
-    assert isinstance(of.height, int) and isinstance(of.width, int)
+    height, width = extent(graph.type_of(ref))
     gradients = Gradients(graph, ref)
-    for at in range(of.width // 2 - phases // 2, of.width // 2 + phases - phases // 2):
+    for at in range(width // 2 - phases // 2, width // 2 + phases - phases // 2):
         expected = seen.columns(ref, at)
-        if expected and 0 <= expected[0] and expected[-1] < SIDE:
-            found = gradients.pixels((of.height // 2, at)).any(0).nonzero().flatten().tolist()
+        if expected and expected[0] >= 0 and expected[-1] < SIDE:
+            found = gradients.pixels((height // 2, at)).any(0).nonzero().flatten().tolist()
             assert found == list(expected)
 
 

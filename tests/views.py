@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from math import gcd
 from typing import Any
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 
 import archdsl.ir.ops  # noqa: F401  (registers the ops)
 from archdsl.ir.builder import GraphBuilder
-from archdsl.ir.graph import Graph, Output, Ref
+from archdsl.ir.dims import Size
+from archdsl.ir.graph import Graph, MapType, Output, Ref
 from archdsl.ir.state import layout
 from archdsl.lower import oracle
 
@@ -30,13 +32,19 @@ BODIES: dict[str, tuple[list[Rates], int]] = {
     "exp30": ([*5 * [(1, 4)], *8 * [(1, 10)]], 3263),
     "exp51": ([(1,), (1, 2), (1, 4), (1, 6), (1, 8), (1, 10), *7 * [(1, 4, 8, 12)]], 3743),
 }
-"""RegSeg's ablation (arXiv 2111.09957, github.com/RolandGao/RegSeg): rates after the first 1/16 block, field of view."""
+"""RegSeg's ablation (arXiv 2111.09957, and its code): rates after the first 1/16 block; field of view."""
+
+
+def extent(of: MapType) -> tuple[int, int]:
+    """Height and width of a map whose size is no symbol."""
+    assert isinstance(of.height, int) and isinstance(of.width, int)
+    return of.height, of.width
 
 
 class Net:
     """A graph under construction, one value at a time."""
 
-    def __init__(self, height: int | None = None, width: int | None = None, channels: int = 3) -> None:
+    def __init__(self, height: Size | None = None, width: Size | None = None, channels: int = 3) -> None:
         self.builder = GraphBuilder()
         self.image = self.builder.input("image", channels, height, width)
 
@@ -93,6 +101,7 @@ def regseg(rates: Sequence[Rates], *, pool: bool = True) -> Graph:
 
 
 SIDE = 64
+MIN_SIDE, MAX_SIDE = 12, 96
 _MODES = [("nearest", False), ("bilinear", False), ("bilinear", True)]
 _SCALES = [2.0, 3.0, 0.5, 0.25, 1.5, (1.0, 2.0), (0.5, 1.0)]
 
@@ -105,8 +114,7 @@ def graphs(draw: st.DrawFn) -> tuple[Graph, Ref]:
     for _ in range(draw(st.integers(1, 4))):
         x = draw(st.sampled_from(values[-3:]))
         made = draw(st.sampled_from(_STEPS))(draw, net, x, values)
-        of = net.builder.type_of(made)
-        if 12 <= min(of.height, of.width) and max(of.height, of.width) <= 1.5 * SIDE:
+        if all(MIN_SIDE <= side <= MAX_SIDE for side in extent(net.builder.type_of(made))):
             values.append(made)
     return net.finish(values[-1]), values[-1]
 
@@ -115,8 +123,12 @@ def _pair(draw: st.DrawFn, low: int, high: int) -> tuple[int, int]:
     return draw(st.integers(low, high)), draw(st.integers(low, high))
 
 
+def _groups(draw: st.DrawFn, net: Net, x: Ref) -> int:
+    return gcd(draw(st.sampled_from([1, 2, 4])), net.channels(x))
+
+
 def _conv(draw: st.DrawFn, net: Net, x: Ref, values: list[Ref]) -> Ref:
-    groups, kernel = draw(st.sampled_from([1, 2, 4])), _pair(draw, 1, 4)
+    groups, kernel = _groups(draw, net, x), _pair(draw, 1, 4)
     shape = {"stride": _pair(draw, 1, 2), "dilation": _pair(draw, 1, 3), "padding": _pair(draw, 0, 3)}
     return net.conv(x, kernel, draw(st.sampled_from([4, 8])), groups=groups, **shape)
 
@@ -138,23 +150,23 @@ def _resize(draw: st.DrawFn, net: Net, x: Ref, values: list[Ref]) -> Ref:
 
 def _transposed(draw: st.DrawFn, net: Net, x: Ref, values: list[Ref]) -> Ref:
     shape = {"stride": _pair(draw, 1, 3), "dilation": _pair(draw, 1, 2), "padding": _pair(draw, 0, 1)}
-    return net.add("conv_transpose", x, out=4, kernel=_pair(draw, 1, 4), groups=draw(st.sampled_from([1, 2])), **shape)
+    return net.add("conv_transpose", x, out=4, kernel=_pair(draw, 1, 4), groups=_groups(draw, net, x), **shape)
 
 
 def _branches(draw: st.DrawFn, net: Net, x: Ref, values: list[Ref]) -> Ref:
-    parts = net.split(x, 2)
+    parts = net.split(x, 2) if net.channels(x) % 2 == 0 else (x, x)
     return net.add("concat", net.conv(parts[0], dilation=_pair(draw, 1, 3)), net.conv(parts[1], 1))
 
 
 def _half(draw: st.DrawFn, net: Net, x: Ref, values: list[Ref]) -> Ref:
-    part = net.split(x, 2)[draw(st.integers(0, 1))] if net.channels(x) % 8 == 0 else x
+    part = net.split(x, 2)[draw(st.integers(0, 1))] if net.channels(x) % 2 == 0 else x
     return net.add("depthwise", part, kernel=3, dilation=_pair(draw, 1, 2))
 
 
 def _merge(draw: st.DrawFn, net: Net, x: Ref, values: list[Ref]) -> Ref:
     other = draw(st.sampled_from(values))
-    a, b = net.builder.type_of(x), net.builder.type_of(other)
-    size = min(a.height, b.height), min(a.width, b.width)
+    sizes = [extent(net.builder.type_of(v)) for v in (x, other)]
+    size = tuple(map(min, *sizes))
     cropped = [net.add("crop", v, size=size, offset=(0, 0)) for v in (x, other)]
     same = net.channels(x) == net.channels(other)
     return net.add("add" if same and draw(st.booleans()) else "concat", *cropped)
@@ -191,7 +203,7 @@ class Gradients:
     def __init__(self, graph: Graph, ref: Ref) -> None:
         (node,) = graph.inputs
         of = node.types[0]
-        self.image = torch.rand(1, of.channels, of.height, of.width, dtype=torch.float64, requires_grad=True)
+        self.image = torch.rand(1, of.channels, *extent(of), dtype=torch.float64, requires_grad=True)
         with _one_thread():
             self.value = oracle.run(graph, _weights(graph), self.image, keep=[str(ref)])[str(ref)]
 

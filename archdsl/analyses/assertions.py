@@ -37,7 +37,7 @@ def check_assertions(
     _warn_of_vacuous(elaboration, diagnostics)
     if elaboration.graph is None:
         return
-    known = analyses or Analyses(elaboration.graph, values, _asked_values(elaboration.assertions))
+    known = analyses or Analyses(elaboration.graph, values, asked_values(elaboration.assertions))
     session = Session(diagnostics)
     for assertion in elaboration.assertions:
         for diagnostic in _check(assertion, known, session):
@@ -52,7 +52,7 @@ def holds(assertion: Assertion, analyses: Analyses) -> bool:
     return Questioner(Session(Diagnostics()), assertion.scope, analyses).condition(assertion.condition)
 
 
-def _asked_values(assertions: Iterable[Assertion]) -> Iterator[Ref]:
+def asked_values(assertions: Iterable[Assertion]) -> Iterator[Ref]:
     """The maps that asserts name, so that one pass over the graph answers for all of them."""
     for assertion in assertions:
         named = (assertion.scope.values.get(name.text) for name in names_in(assertion.condition))

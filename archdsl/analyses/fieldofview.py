@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archdsl.analyses.gaps import GapFinding, find_gaps
-from archdsl.analyses.reach import ReachResult, reach_both
+from archdsl.analyses.gaps import GapFinding
+from archdsl.analyses.once import Analyses
+from archdsl.analyses.reach import ReachResult
 from archdsl.ir.graph import Graph
 
 
@@ -30,18 +31,20 @@ class FieldOfViewFacts:
         return all(gap.filled for gap in self.gaps)
 
 
-def facts(graph: Graph, values: Mapping[str, int] | None = None) -> FieldOfViewFacts:
+def facts(graph: Graph, values: Mapping[str, int] | None = None, known: Analyses | None = None) -> FieldOfViewFacts:
     """The fields of view of every named value, exact at the input size `values`, `{"H": 1024, "W": 2048}`.
 
     Without a size, those that hang on a ratio of sizes are nominal and named so. Several inputs count as one image.
+    `known` are analyses of the same graph at the same size, where they are at hand already.
     """
-    rows, columns = reach_both(graph, values=values)
+    analyses = known or Analyses(graph, values)
+    rows, columns = analyses.reach
     both = {name: (rows.footprint(name), columns.footprint(name)) for name, _ in graph.names}
     return FieldOfViewFacts(
         {name: (y.extent, x.extent) for name, (y, x) in both.items()},
         tuple(name for name, (y, x) in both.items() if y.context or x.context),
         tuple(name for name, (y, x) in both.items() if y.nominal or x.nominal),
-        tuple(find_gaps(graph, reaches=(rows, columns))),
+        analyses.gaps,
         rows,
         columns,
     )

@@ -16,7 +16,7 @@ from archdsl.ir.access import POINTWISE, Access, Context, Resample, TransposedWi
 
 MAX_PHASES = 4096
 FEW_PHASES = 32
-MAX_WORK = 1 << 21
+MAX_WORK = 1 << 19
 """Columns that may be joined in one analysis before values are held to FEW_PHASES."""
 
 

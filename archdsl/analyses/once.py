@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from archdsl.analyses.cost import macs, parameters
-from archdsl.analyses.floor import fastest
 from archdsl.analyses.gaps import GapFinding, find_gaps
-from archdsl.analyses.hardware import Hardware
 from archdsl.analyses.reach import ReachResult, reach_both
 from archdsl.ir.graph import Graph, Ref
+
+if TYPE_CHECKING:
+    from archdsl.analyses.hardware import Hardware
 
 _T = TypeVar("_T")
 
@@ -49,7 +50,9 @@ class Analyses:
 
     def latency(self, hardware: Hardware, values: Mapping[str, int]) -> float:
         """The fused floor in milliseconds, in the dtype in which the hardware is fastest."""
-        key = ("latency", hardware.name, *sorted(values.items()))
+        from archdsl.analyses.floor import fastest
+
+        key = ("latency", repr(hardware), *sorted(values.items()))
         return self._once(key, lambda: 1000 * fastest(self.graph, values, hardware).fused)
 
     @cached_property

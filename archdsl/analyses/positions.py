@@ -22,10 +22,6 @@ class Positions(NamedTuple):
     holes: int
 
     @property
-    def last(self) -> int:
-        return self.first + self.extent - 1
-
-    @property
     def members(self) -> int:
         """The set as bits, bit 0 standing for `first`."""
         return ((1 << self.extent) - 1) ^ self.holes

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archdsl.cli.exits import MissingRequirement
+from archdsl.cli.loading import Weights, load_module, load_network, read_weights_file
 from archdsl.cli.options import NetworkOption, SetOption, settings_of, size
 
 if TYPE_CHECKING:
     from archdsl.network import Network
+    from archdsl.runtime.compile import Description
     from archdsl.runtime.model import CompiledModel
 
 DEFAULT_SIZE = (512, 1024)
@@ -47,8 +49,9 @@ def compile_command(
     _one_of("--output", output, RESULTS)
     _one_of("--dtype", dtype, DTYPES)
     sizes = [size(text) for text in input_ or ()]
-    net = _load(spec, network, settings_of(set_))
-    made = _compile(net, weights, sizes or [_default_size(net)], dtype, device, engine, output)
+    given = read_weights_file(weights)
+    net = load_network(spec, network, settings_of(set_), given)
+    made = _compile(net, given, sizes or [_default_size(net)], dtype, device, engine, output)
     target = folder or Path("build") / Path(spec).stem
     target.parent.mkdir(parents=True, exist_ok=True)
     made.save(target, _report(net, made))
@@ -60,12 +63,6 @@ def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}", param_hint=option)
 
 
-def _load(spec: str, network: str | None, settings: dict[str, Any]) -> Network:
-    from archdsl.cli.loading import load_network
-
-    return load_network(spec, network, settings)
-
-
 def _default_size(net: Network) -> tuple[int, int]:
     from archdsl.checking import nearest_size
 
@@ -75,7 +72,7 @@ def _default_size(net: Network) -> tuple[int, int]:
 
 def _compile(
     net: Network,
-    weights: Path | None,
+    weights: Weights | None,
     sizes: list[tuple[int, int]],
     dtype: str,
     device: str,
@@ -83,7 +80,6 @@ def _compile(
     output: str,
 ) -> CompiledModel:
     from archdsl.checking import size_errors
-    from archdsl.cli.loading import load_module
     from archdsl.diagnostics import ArchError, Diagnostic
     from archdsl.runtime.compile import compile
     from archdsl.runtime.engines import Unavailable
@@ -93,9 +89,29 @@ def _compile(
         raise ArchError(Diagnostic("E0311", message, help=help) for message, help in wrong)
     module = load_module(net, weights)
     try:
-        return compile(module, sizes=sizes, dtype=dtype, device=device, engine=engine, output=output)  # type: ignore[arg-type]
+        return compile(
+            module,
+            sizes=sizes,
+            dtype=dtype,  # type: ignore[arg-type]
+            device=device,
+            engine=engine,
+            output=output,  # type: ignore[arg-type]
+            description=_describe(weights),
+        )
     except Unavailable as lacking:
         raise MissingRequirement(str(lacking)) from lacking
+
+
+def _describe(weights: Weights | None) -> Description:
+    from archdsl.runtime.compile import Description
+
+    if weights is None:
+        return Description(weights="random")
+    names, palette = (weights.metadata.get(key) for key in ("class_names", "palette"))
+    return Description(
+        class_names=tuple(names) if names else None,
+        palette=tuple((r, g, b) for r, g, b in palette) if palette else None,
+    )
 
 
 def _report(net: Network, made: CompiledModel) -> str:

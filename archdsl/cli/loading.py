@@ -3,34 +3,81 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from archdsl.lower.module import ArchModule
     from archdsl.network import Network
 
 
-def load_network(spec: str, network: str | None, settings: dict[str, Any]) -> Network:
-    """A network that passed every check; its warnings go to standard error. Raises ArchError."""
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by our names, and what their file says of where they come from."""
+
+    path: Path
+    state: dict[str, Tensor]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def read_weights_file(path: Path | None) -> Weights | None:
+    """A weights file, None for none given. Raises ArchError E0812."""
+    if path is None:
+        return None
+    from archdsl.lower.checkpoints import read_weights
+
+    state, metadata = read_weights(path)
+    return Weights(path, state, metadata)
+
+
+def load_network(spec: str, network: str | None, settings: dict[str, Any], weights: Weights | None = None) -> Network:
+    """A network that passed every check; its warnings go to standard error.
+
+    Weights remember the network and the parameters that they were made with; those apply where the command gives none.
+    Raises ArchError.
+    """
     from archdsl.diagnostics.text import render_all
     from archdsl.network import load
     from archdsl.spec import locate
 
     if locate(spec).shipped:
         print(f"{spec} is not here; taking the one shipped with archdsl", file=sys.stderr)
+    if weights is not None:
+        network = network or weights.metadata.get("network")
+        settings = {**weights.metadata.get("parameters", {}), **settings}
     net = load(spec, network=network, **settings)
     if net.warnings:
         print(render_all(net.warnings, color=sys.stderr.isatty()), file=sys.stderr)
     return net
 
 
-def load_module(net: Network, weights: Path | None, seed: int = 0) -> ArchModule:
-    """The network's module with weights from a file, or drawn by `seed`. Raises ArchError E0810 to E0812."""
-    if weights is None:
-        return net.module(seed)
-    from archdsl.lower.weights import read_weights
-
+def load_module(net: Network, weights: Weights | None, seed: int = 0) -> ArchModule:
+    """The network's module with the weights given, or random ones drawn by `seed`. Raises ArchError E0810 or E0811."""
     module = net.module(seed)
-    module.load_state_dict(read_weights(weights, net.ir))
+    if weights is not None:
+        _check(net, weights)
+        module.load_state_dict(weights.state)
     return module
+
+
+def _check(net: Network, weights: Weights) -> None:
+    """Refuses weights that are not exactly the network's. Raises ArchError E0810 for names, E0811 for shapes."""
+    from archdsl.diagnostics import ArchError
+    from archdsl.ir.state import layout
+    from archdsl.lower.import_weights import ImportReport, ShapeMismatch
+
+    wanted = layout(net.ir)
+    shared = [name for name in wanted if name in weights.state]
+    mismatches = tuple(
+        ShapeMismatch(name, name, tuple(weights.state[name].shape), wanted[name].shape)
+        for name in shared
+        if tuple(weights.state[name].shape) != wanted[name].shape
+    )
+    missing = tuple(name for name in wanted if name not in weights.state)
+    unexpected = tuple(name for name in weights.state if name not in wanted)
+    report = ImportReport(weights.state, tuple((n, n) for n in shared), missing, unexpected, mismatches)
+    if not report.complete:
+        raise ArchError(report.diagnostics())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.cli.loading import load_module, load_network
+from archdsl.cli.loading import load_module, load_network, read_weights_file
 from archdsl.cli.run import SAMPLE_SIZE, Segmenter
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.images import CITYSCAPES_NAMES, default_palette
@@ -39,9 +39,10 @@ def from_artifact(folder: Path) -> Segmenter:
 
 def from_spec(spec: str, network: str | None, settings: dict[str, Any], weights: Path | None) -> Segmenter:
     """A spec's network in plain eager PyTorch. Raises ArchError for a spec or weights at fault."""
-    net = load_network(spec, network, settings)
+    given = read_weights_file(weights)
+    net = load_network(spec, network, settings, given)
     count = _classes(net.ir)
-    module = load_module(net, weights).eval()
+    module = load_module(net, given).eval()
     return Segmenter(
         Path(spec).stem,
         module,

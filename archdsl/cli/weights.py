@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.options import NetworkOption, SetOption
+from archdsl.cli.options import NetworkOption, SetOption, settings_of
+
+if TYPE_CHECKING:
+    from archdsl.lower.import_weights import ImportReport
+    from archdsl.lower.name_map import NameMap
+    from archdsl.network import Network
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -19,20 +26,67 @@ def _weights() -> None:
 
 @app.command("import")
 def import_(
-    spec: Annotated[str, typer.Argument(help="The spec the weights are for.")],
-    checkpoint: Annotated[Path, typer.Argument(help="A .safetensors, .pth or .pt file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write our weights (.safetensors).")],
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="The spec the weights are for.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors, .pth or .pt file.")],
+    output: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write ours (.safetensors).")],
     map_: Annotated[
-        str | None, typer.Option("--map", help="TOML rules from foreign names to ours; a shipped map by its name.")
+        str | None, typer.Option("--map", metavar="FILE", help="TOML rules from their names to ours; or a shipped map.")
     ] = None,
-    guess: Annotated[
-        bool, typer.Option("--guess", help="Match by order and shape, where that is unambiguous.")
-    ] = False,
+    guess: Annotated[bool, typer.Option("--guess", help="Match by order and shape, where that is certain.")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Accept that some names do not match.")] = False,
     network: NetworkOption = None,
     set_: SetOption = None,
 ) -> None:
     """Read a foreign checkpoint into our names; everything that did not match is listed.
 
-    Example: archdsl weights import specs/regseg.arch official.pth --map regseg -o regseg.safetensors
+    Example: archdsl weights import specs/regseg.arch official.pth --map specs/maps/regseg.toml -o regseg.safetensors
     """
+    if map_ is not None and guess:
+        raise typer.BadParameter("a map says what --guess would find out; give one of them", param_hint="--guess")
+    from archdsl.cli.loading import load_network
+    from archdsl.lower.import_weights import import_weights
+
+    net = load_network(spec, network, settings_of(set_))
+    name_map = None if map_ is None else _read_map(map_)
+    report = import_weights(net.ir, checkpoint, name_map=name_map, guess=guess, partial=partial)
+    _write(net, report, output, checkpoint, partial)
+    _tell(report, output)
+
+
+def _read_map(given: str) -> NameMap:
+    from archdsl.lower.name_map import NameMap
+    from archdsl.spec import shipped_map
+
+    path = Path(given)
+    if not path.exists() and (shipped := shipped_map(given)) is not None:
+        print(f"{given} is not here; taking the one shipped with archdsl", file=sys.stderr)
+        path = shipped
+    return NameMap.read(path)
+
+
+def _write(net: Network, report: ImportReport, output: Path, checkpoint: Path, partial: bool) -> None:
+    from archdsl.lower.checkpoints import write_weights
+
+    # what a partial import lacks starts as it would in training, so that the file is whole
+    state = {**net.module().state_dict(), **report.state} if partial else report.state
+    write_weights(
+        output,
+        state,
+        {
+            "network": net.name,
+            "parameters": net.parameters,
+            "preprocessing": asdict(net.preprocessing),
+            "imported_from": checkpoint.name,
+        },
+    )
+
+
+def _tell(report: ImportReport, output: Path) -> None:
+    from archdsl.diagnostics import Severity
+    from archdsl.diagnostics.text import render_all
+
+    remarks = report.diagnostics(Severity.WARNING)
+    if remarks:
+        print(render_all(remarks, color=sys.stderr.isatty()), file=sys.stderr)
+    how = "by order and shape" if report.guessed else "by name"
+    typer.echo(f"{len(report.matched):,} tensors matched {how}, {len(report.ignored):,} passed over: {output}")

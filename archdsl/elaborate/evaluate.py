@@ -8,6 +8,7 @@ from typing import Any
 from archdsl.diagnostics import Span
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.elaborate import arithmetic as ar
+from archdsl.elaborate import builtins
 from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import ANALYSES, BUILTINS, Scope
@@ -22,13 +23,19 @@ from archdsl.elaborate.values import (
     OpModule,
     Poisoned,
     Range,
+    SharedModule,
     is_chain,
     is_module,
     is_number,
     kind_of,
+    odd_one,
 )
+from archdsl.ir.dims import Dim
 from archdsl.ir.op import OPS, REQUIRED
 from archdsl.lang import tree as t
+
+_UNDER_WAY: Any = object()
+"""What the memo holds for a constant while it is worked out."""
 
 _MAP_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
@@ -43,11 +50,15 @@ class Evaluator:
     def value(self, expr: t.Expr) -> Any:
         """The value of an expression. Raises Fault, or Poisoned where it depends on an earlier error."""
         self.session.step(expr.span)
-        return _HANDLERS[type(expr)](self, expr)
+        result = _HANDLERS[type(expr)](self, expr)
+        if isinstance(result, list | tuple) and not isinstance(expr, t.Name):
+            self.session.spend(ar.weigh(result, expr.span), expr.span)
+        return result
 
     # ------------------------------------------------------------- literals
 
     def _number(self, expr: t.Number) -> Any:
+        ar.check_number(expr.value, expr.span)
         return Literal(expr.value, expr.span) if isinstance(expr.value, int) else expr.value
 
     def _string(self, expr: t.String) -> str:
@@ -66,11 +77,12 @@ class Evaluator:
         ends = [self.value(end) for end in (expr.first, expr.last)]
         for end, part in zip(ends, (expr.first, expr.last), strict=True):
             if isinstance(end, bool) or not isinstance(end, int):
-                raise Fault("E0401", f"a range goes from integer to integer, not to {kind_of(end)}", part.span)
+                raise Fault("E0401", f"the ends of a range are integers, not {kind_of(end)}", part.span)
         return Range(*ends)
 
     def _comprehension(self, expr: t.Comprehension) -> list[Any]:
         saved = dict(self.scope.values)
+        self.session.spend(len(saved), expr.span)
         result: list[Any] = []
         try:
             self._clause(expr, 0, result)
@@ -82,8 +94,7 @@ class Evaluator:
     def _clause(self, expr: t.Comprehension, index: int, result: list[Any]) -> None:
         if index == len(expr.clauses):
             result.append(self.value(expr.element))
-            if len(result) > ar.MAX_ITEMS:
-                raise Fault("E0905", f"a list of over {ar.MAX_ITEMS:,} items is over the limit", expr.span)
+            ar.check_count(len(result), "list", expr.span)
             return
         clause = expr.clauses[index]
         items = ar.iterate(self.value(clause.iterable), clause.iterable.span)
@@ -139,14 +150,19 @@ class Evaluator:
     def _file_constant(self, name: str, definition: ConstantDef, span: Span) -> Any:
         key = ("constant", definition.file.source.path, definition.tree.name.text)
         if key not in self.session.memo:
-            self.session.memo[key] = POISON  # what it holds while it is worked out: a constant that needs itself
+            self.session.memo[key] = _UNDER_WAY
             scope = Scope(definition.file, {}, Paths("", "", False))
             inner = type(self)(self.session, scope)
             try:
                 self.session.memo[key] = inner.value(definition.tree.value)
             except Fault as fault:
+                self.session.memo[key] = POISON
                 self.session.report(fault)
+            except Poisoned:
+                self.session.memo[key] = POISON
         found = self.session.memo[key]
+        if found is _UNDER_WAY:
+            raise Fault("E0505", f"`{name}` is defined by itself", definition.tree.name.span)
         if found is POISON:
             raise Poisoned
         return found
@@ -167,6 +183,8 @@ class Evaluator:
             if isinstance(one, MapValue) and is_number(other) and symbol in _MAP_OPERATORS:
                 commutes = symbol in "+*"
                 operator = symbol if commutes or not side else side + symbol
+                if operator == "/" and other == 0:
+                    raise Fault("E0406", "division by zero", span)
                 return self.apply_op("scalar", [one], {"operator": operator, "value": other}, span)
         return ar.arithmetic(symbol, a, b, span)
 
@@ -174,6 +192,8 @@ class Evaluator:
         operand = self.value(expr.operand)
         if isinstance(operand, MapValue):
             return self.apply_op("scalar", [operand], {"operator": "*", "value": -1.0}, expr.span)
+        if not is_number(operand) and not isinstance(operand, Dim):
+            raise Fault("E0410", f"`-` does not go before {kind_of(operand)}", expr.span)
         return ar.arithmetic("-", 0, operand, expr.span)
 
     def _comparison(self, expr: t.Comparison) -> bool:
@@ -186,6 +206,7 @@ class Evaluator:
         return True
 
     def compare(self, symbol: str, a: Any, b: Any, span: Span) -> bool:
+        self.session.spend(sum(ar.weigh(v, span) for v in (a, b)), span)
         return ar.compare(symbol, a, b, span)
 
     def condition(self, expr: t.Expr) -> bool:
@@ -208,10 +229,10 @@ class Evaluator:
 
     def _index(self, expr: t.Index) -> Any:
         value = self.value(expr.value)
-        if isinstance(value, Range):
-            value = ar.as_list(value)
-        if not isinstance(value, list | tuple):
+        if not isinstance(value, list | tuple | Range):
             raise Fault("E0401", f"{kind_of(value)} has no items to pick", expr.value.span)
+        if isinstance(value, Range):
+            value = ar.iterate(value, expr.value.span)
         if isinstance(expr.subscript, t.Slice):
             start, stop = (
                 None if end is None else self._integer(end) for end in (expr.subscript.start, expr.subscript.stop)
@@ -246,6 +267,9 @@ class Evaluator:
             return self._op_call(function, expr)
         if isinstance(function, BlockModule):
             return self._refine(function, expr)
+        if isinstance(function, SharedModule):
+            message = f"`{function.name}` is shared, and has its settings already"
+            raise Fault("E0404", message, expr.function.span, help="give them where it is declared `shared`")
         raise Fault("E0404", f"{kind_of(function)} cannot be called", expr.function.span)
 
     def _arguments(self, expr: t.Call) -> tuple[tuple[tuple[Any, Span], ...], dict[str, tuple[Any, Span]]]:
@@ -280,6 +304,10 @@ class Evaluator:
             value = positional[0][0]
             inputs += value if isinstance(value, list | tuple) else [value]
             positional = positional[1:]
+        if positional and op.arity[1] is None:
+            value, where = positional[0]
+            odd = next((v for v in value if not isinstance(v, MapValue)), value) if isinstance(value, list) else value
+            raise Fault("E0408", f"{op.name} takes feature maps, not {kind_of(odd)}", where)
         settings = {
             **{n: (v, module.span) for n, v in module.settings},
             **self._bind_settings(op, positional, named, expr.span),
@@ -289,8 +317,6 @@ class Evaluator:
         self._check_maps(op, settings)
         if inputs:
             return self.apply_op(module.op, [*inputs, *maps], plain, expr.span)
-        if module.op == "concat" and positional == () and not named and expr.arguments:
-            raise Fault("E0408", "`concat` needs maps", expr.span)
         self._check_required(op, plain, maps, expr.span)
         return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), expr.span)
 
@@ -303,15 +329,17 @@ class Evaluator:
     ) -> dict[str, tuple[Any, Span]]:
         names = [s.name for s in op.settings]
         if len(positional) > len(names):
-            takes = f"{op.name} has {len(names)} settings" if names else f"{op.name} has no settings"
+            plural = "" if len(names) == 1 else "s"
+            takes = f"{op.name} has {len(names)} setting{plural}" if names else f"{op.name} has no settings"
             raise Fault("E0210", f"{takes}, and is given {len(positional)}", positional[len(names)][1])
         bound = dict(zip(names, positional, strict=False))
         for name, (value, where) in named.items():
             if name not in names:
-                help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "")
+                help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "it has none")
                 raise Fault("E0202", f"{op.name} has no setting `{name}`", where, help=help)
             if name in bound:
-                raise Fault("E0109", f"`{name}` is given twice, once by its position", where)
+                help = f"apply it: `x -> {op.name}({name}=…)`" if op.setting(name).kind == "map" else ""
+                raise Fault("E0109", f"`{name}` is given twice, once by its position", where, help=help)
             bound[name] = (value, where)
         return bound
 
@@ -333,10 +361,12 @@ class Evaluator:
         start = self.value(expr.start)
         if isinstance(expr.domain, t.RangeExpr):
             domain = tuple(ar.iterate(self.value(expr.domain), expr.domain.span))
+            self.session.step(expr.span, len(domain))
         else:
             domain = tuple(self.value(item) for item in expr.domain.items)
         if not all(isinstance(v, int) and not isinstance(v, bool) for v in (start, *domain)):
-            raise Fault("E0401", "`search` chooses among integers", expr.span)
+            odd = next(v for v in (start, *domain) if isinstance(v, bool) or not isinstance(v, int))
+            raise Fault("E0401", f"`search` chooses among integers, not {kind_of(odd)}", expr.span)
         if start not in domain:
             raise Fault("E0402", f"the start value {start} is not in the range searched", expr.start.span)
         return self.session.choose(int(start), tuple(map(int, domain)), expr.span, own=self.scope.is_network)
@@ -347,6 +377,10 @@ class Evaluator:
         value = self.value(expr.value)
         if is_chain(value) and value != []:
             return self._compose(value, expr)
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if not isinstance(item, MapValue):
+                help = "a value that flows through `->` is a feature map"
+                raise Fault("E0408", f"{kind_of(item)} cannot flow into a module", expr.value.span, help=help)
         for stage in expr.stages:
             value = self.pipe_into(value, stage)
         return value
@@ -364,8 +398,8 @@ class Evaluator:
             return value
         help = "wrap it: only modules follow `->`"
         if isinstance(value, list) and any(is_module(v) for v in value):
-            odd = next(v for v in value if not is_chain(v))
-            raise Fault("E0404", f"a chain holds modules only, and this list has {kind_of(odd)} in it", expr.span)
+            odd = kind_of(odd_one(value))
+            raise Fault("E0404", f"a chain holds modules only, and this list has {odd} in it", expr.span)
         if isinstance(value, MapValue):
             help = "to bring two maps together use `+`, `concat([…])`, or a module with several inputs: `(a, b) -> M`"
         raise Fault("E0404", f"{kind_of(value)} cannot stand after `->`", expr.span, help=help)
@@ -394,11 +428,8 @@ class Evaluator:
             return self._op_call(OpModule(name, (), (), expr.span), expr)
         if named:
             raise Fault("E0202", f"`{name}` takes no named arguments", next(iter(named.values()))[1])
-        low, high, function = _BUILTINS[name]
-        if not low <= len(values) <= high:
-            wanted = str(low) if low == high else f"{low} to {high}" if high < 99 else f"at least {low}"
-            raise Fault("E0210", f"`{name}` takes {wanted} arguments, not {len(values)}", expr.span)
-        return function(values, expr.span)
+        self.session.spend(sum(ar.weigh(v, expr.span) for v in values), expr.span)
+        return builtins.call(name, values, expr.span)
 
     # -------------------------------------------------------------- binding
 
@@ -408,7 +439,7 @@ class Evaluator:
             self.scope.values[targets[0].text] = value
             return
         if isinstance(value, Range):
-            value = ar.as_list(value)
+            value = ar.iterate(value, span)
         if not isinstance(value, list | tuple) or len(value) != len(targets):
             count = len(value) if isinstance(value, list | tuple) else 1
             message = f"{len(targets)} names are given to {count} value{'s' if count != 1 else ''}"
@@ -432,69 +463,6 @@ def _holds_maps(value: Any) -> bool:
         isinstance(value, list | tuple) and bool(value) and all(isinstance(v, MapValue) for v in value)
     )
 
-
-def _len(values: list[Any], span: Span) -> int:
-    if not isinstance(values[0], list | tuple | Range | str):
-        raise Fault("E0401", f"{kind_of(values[0])} has no length", span)
-    return len(values[0])
-
-
-def _zip(values: list[Any], span: Span) -> list[Any]:
-    columns = [ar.iterate(v, span) for v in values]
-    if len({len(c) for c in columns}) > 1:
-        lengths = ", ".join(str(len(c)) for c in columns)
-        raise Fault("E0414", f"`zip` is given lists of different lengths: {lengths}", span)
-    return [tuple(items) for items in zip(*columns, strict=True)]
-
-
-def _range(values: list[Any], span: Span) -> list[int]:
-    if not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-        raise Fault("E0401", "`range` takes integers", span)
-    made = range(*values) if len(values) < 3 or values[2] else range(0)
-    if len(made) > ar.MAX_ITEMS:
-        raise Fault("E0905", f"a range of {len(made):,} items is over the limit of {ar.MAX_ITEMS:,}", span)
-    return list(made)
-
-
-def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Callable[[list[Any], Span], Any]:
-    def pick(values: list[Any], span: Span) -> Any:
-        items = ar.iterate(values[0], span) if len(values) == 1 else values
-        if not items or not all(is_number(v) for v in items):
-            raise Fault("E0401", f"`{name}` takes numbers, at least one", span)
-        return choose(items)
-
-    return pick
-
-
-def _sum(values: list[Any], span: Span) -> Any:
-    items = ar.iterate(values[0], span)
-    total: Any = 0
-    for item in items:
-        total = ar.arithmetic("+", total, item, span) if not isinstance(item, list) else _concat(total, item)
-    return total
-
-
-def _concat(total: Any, item: list[Any]) -> list[Any]:
-    return [*(total or []), *item]
-
-
-def _shape(values: list[Any], span: Span) -> list[Any]:
-    if not isinstance(values[0], MapValue):
-        raise Fault("E0408", f"`shape` is asked of a feature map, not of {kind_of(values[0])}", span)
-    return list(values[0].type.shape)
-
-
-_BUILTINS: dict[str, tuple[int, int, Callable[[list[Any], Span], Any]]] = {
-    "len": (1, 1, _len),
-    "zip": (1, 99, _zip),
-    "enumerate": (1, 1, lambda values, span: list(enumerate(ar.iterate(values[0], span)))),
-    "range": (1, 3, _range),
-    "min": (1, 99, _extreme(min, "min")),
-    "max": (1, 99, _extreme(max, "max")),
-    "sum": (1, 1, _sum),
-    "reversed": (1, 1, lambda values, span: ar.iterate(values[0], span)[::-1]),
-    "shape": (1, 1, _shape),
-}
 
 _HANDLERS: dict[type[t.Expr], Callable[[Any, Any], Any]] = {
     t.Name: Evaluator._name,

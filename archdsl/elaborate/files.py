@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, Span
@@ -13,6 +12,7 @@ from archdsl.lang import tree as t
 from archdsl.lang.parser import parse
 
 VERSION = 1
+_LIBRARY = Path(__file__).parents[1] / "std"
 MAX_FILE_BYTES = 1 << 20
 """Files beyond this are refused unread; the parser has its own limit in characters."""
 
@@ -163,11 +163,10 @@ class Files:
         return self._neighbour(file, use, folder)
 
     def _library(self, use: t.Use) -> SpecFile | None:
-        library = resources.files("archdsl").joinpath("std")
         name = ".".join(use.module[1:])
-        entry = library.joinpath(f"{name}.arch")
+        entry = _LIBRARY / f"{name}.arch"
         if len(use.module) != 2 or not entry.is_file():
-            known = [f"std.{p.name.removesuffix('.arch')}" for p in library.iterdir() if p.name.endswith(".arch")]
+            known = [f"std.{p.name.removesuffix('.arch')}" for p in _LIBRARY.iterdir() if p.name.endswith(".arch")]
             help = did_you_mean(".".join(use.module), known) or "the library has " + ", ".join(sorted(known))
             message = f"the standard library has no `{'.'.join(use.module)}`"
             self.diagnostics.add(Diagnostic("E0204", message, use.module_span, help=help))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
-from archdsl.diagnostics.place import diagnose
+from archdsl.diagnostics.place import diagnose, place
 from archdsl.elaborate.values import Fault, MapValue, Searched, Variable
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.graph import MapType, Origin, Ref
@@ -16,9 +16,14 @@ from archdsl.ir.op import OPS, OpError, call_of
 MAX_NODES = 100_000
 MAX_STEPS = 1_000_000
 MAX_DEPTH = 64
+_ITEMS_PER_STEP = 8
 COUNT_FROM = 4_096
 COUNT_EXPANSIONS = 64
 """Networks past this many nodes and applied blocks are counted, blocks of equal arguments once, before they go on."""
+
+
+_DISAGREEMENTS = frozenset({"E0301", "E0304"})
+"""Errors about two maps, each of which has a place of its own."""
 
 
 class TooLarge(Exception):
@@ -43,8 +48,11 @@ class Session:
     stack: list[tuple[str, Span | None]] = field(default_factory=list)
     """Open bodies: a block's name, and where the body before it called it."""
     variables: list[Variable] = field(default_factory=list)
-    owners: dict[str, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
-    """Weight paths in use, with the shapes they stand for."""
+    owners: dict[str, tuple[tuple[tuple[int, ...], ...], Span]] = field(default_factory=dict)
+    """Weight paths in use, with the shapes they stand for, and where they were used first."""
+    setbacks: int = 0
+    """Statements that failed, or depend on one that did."""
+    _reported: set[tuple[str, Span]] = field(default_factory=set)
     _by_span: dict[tuple[str, int], int] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
     expansions: int = 0
@@ -62,7 +70,12 @@ class Session:
         )
 
     def report(self, fault: Fault) -> None:
-        self.diagnostics.add(self._diagnostic(fault))
+        """Adds a diagnostic, unless the same has been said of the same place in the user's text."""
+        calls = [call for _, call in reversed(self.stack) if call is not None]
+        own = next((place for place in (fault.span, *calls) if not place.source.library), fault.span)
+        if (fault.code, own) not in self._reported:
+            self._reported.add((fault.code, own))
+            self.diagnostics.add(self._diagnostic(fault))
 
     def _diagnostic(self, fault: Fault) -> Diagnostic:
         frames = self.frames(fault.span) or (Frame("", fault.span),)
@@ -74,8 +87,13 @@ class Session:
 
     # -------------------------------------------------------------- limits
 
-    def step(self, span: Span) -> None:
-        self.steps += 1
+    def spend(self, items: int, span: Span) -> None:
+        """Counts the work of going through a list."""
+        if items > _ITEMS_PER_STEP:
+            self.step(span, items // _ITEMS_PER_STEP)
+
+    def step(self, span: Span, count: int = 1) -> None:
+        self.steps += count
         if self.steps > MAX_STEPS:
             help = "a spec describes a network; it does not compute one"
             raise self.too_large(
@@ -107,13 +125,25 @@ class Session:
     ) -> tuple[MapValue, ...]:
         """Adds a node at `path` (its name, and the path of its weights). Raises Fault when the op cannot be applied."""
         self.grow(1, span)
+        self.step(span, len(inputs))
         origin = Origin(span, self.frames(span))
         try:
             refs = self.builder.add(op, [m.ref for m in inputs], settings, name=path[0], weights=path[1], origin=origin)
         except OpError as error:
-            raise Fault(error.code, error.message, span, label=error.label, help=error.help) from None
+            labels = self._sides(inputs) if error.code in _DISAGREEMENTS else ()
+            raise Fault(error.code, error.message, span, label=error.label, help=error.help, labels=labels) from None
+        self.grow(len(refs) - 1, span)
         self._own(span)
         return tuple(MapValue(ref, self.builder.type_of(ref)) for ref in refs)
+
+    def _sides(self, inputs: Sequence[MapValue]) -> Iterator[Label]:
+        """Where two maps that do not go together were made: the first of them, and the first that differs from it."""
+        first = inputs[0]
+        other = next((m for m in inputs if m.type != first.type), first)
+        for side in (first, other):
+            node = self.builder.node(side.ref)
+            if node is not None and node.origin is not None:
+                yield Label(place(node.origin.frames).span, f"this is {side.type}")
 
     def _own(self, span: Span) -> None:
         """Two nodes may share weights only where their shapes agree."""
@@ -122,11 +152,12 @@ class Session:
             return
         inputs = [self.builder.type_of(ref) for ref in node.inputs]
         shapes = tuple(spec.shape for spec in OPS[node.op].weights(call_of(node.settings, inputs)))
-        earlier = self.owners.setdefault(node.weights, shapes)
+        earlier, where = self.owners.setdefault(node.weights, (shapes, span))
         if earlier != shapes:
-            message = f"`{node.weights}` is shared, and would need weights of shape {shapes[0]} here"
+            message = f"`{node.weights}` is shared, and would need weights of shape {list(shapes[0])} here"
             help = "inputs of a shared module need the same number of channels at every use"
-            raise Fault("E0309", message, span, help=help, labels=(Label(span, f"elsewhere it has {earlier[0]}"),))
+            labels = (Label(where, f"here it has {list(earlier[0])}"),) if where != span else ()
+            raise Fault("E0309", message, span, help=help, labels=labels)
 
     def phantom(self, types: Sequence[MapType]) -> tuple[MapValue, ...]:
         """Values of given types without a node, for counting."""

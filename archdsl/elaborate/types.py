@@ -39,8 +39,22 @@ _WORDS = {
 }
 
 
+_PLURALS = {
+    "int": "integers",
+    "float": "numbers",
+    "bool": "true or false",
+    "str": "strings",
+    "rate": "rates (integers, at least 1)",
+    "block": "modules",
+    "map": "feature maps",
+    "indices": "indices of max pools",
+    "list": "lists",
+    "tuple": "tuples",
+}
+
+
 def check_known(kind: t.TypeExpr) -> None:
-    """Raises Fault E0201 for a type that does not exist."""
+    """Raises Fault: E0201 for a type that does not exist, E0210 for one with types in brackets that takes none."""
     if isinstance(kind, t.TupleType):
         for item in kind.items:
             check_known(item)
@@ -48,6 +62,11 @@ def check_known(kind: t.TypeExpr) -> None:
     if kind.name not in _CHECKS:
         help = did_you_mean(kind.name, TYPES) or "types are " + ", ".join(TYPES)
         raise Fault("E0201", f"there is no type `{kind.name}`", kind.span, help=help)
+    most = 1 if kind.name == "list" else 0
+    if len(kind.arguments) > most:
+        takes = "one type" if most else "no type"
+        help = "a tuple's type is `(int, int)`" if kind.name == "tuple" else ""
+        raise Fault("E0210", f"`{kind.name}` takes {takes} in brackets", kind.arguments[most].span, help=help)
     for argument in kind.arguments:
         check_known(argument)
 
@@ -59,9 +78,11 @@ def fits(kind: t.TypeExpr, value: Any) -> bool:
         return len(items) == len(kind.items) and all(fits(k, v) for k, v in zip(kind.items, items, strict=True))
     if not _CHECKS[kind.name](value):
         return False
-    if kind.name in ("list", "tuple") and kind.arguments and not isinstance(value, Range):
+    if kind.name == "list" and kind.arguments:
         inner = kind.arguments[0]
-        return all(fits(inner, item) for item in value)
+        # a range holds integers, and its ends stand for all of them
+        items = {value.first, value.last} if isinstance(value, Range) else value
+        return all(fits(inner, item) for item in items)
     return True
 
 
@@ -69,11 +90,33 @@ def words(kind: t.TypeExpr) -> str:
     if isinstance(kind, t.TupleType):
         return f"a tuple of {len(kind.items)}"
     if kind.name == "list" and kind.arguments:
-        inner = kind.arguments[0]
-        return "a list of " + {"int": "integers", "rate": "rates", "float": "numbers", "str": "strings"}.get(
-            getattr(inner, "name", ""), "lists" if getattr(inner, "name", "") == "list" else "values"
-        )
+        return "a list of " + _plural(kind.arguments[0])
     return _WORDS[kind.name]
+
+
+def _plural(kind: t.TypeExpr) -> str:
+    if isinstance(kind, t.TupleType):
+        return f"tuples of {len(kind.items)}"
+    if kind.name == "list" and kind.arguments:
+        return "lists of " + _plural(kind.arguments[0])
+    return _PLURALS[kind.name]
+
+
+_SHOWN = (int, float, str, bool, list, tuple)
+
+
+def check_domain(param: t.Param, domain: list[Any] | Range | None) -> None:
+    """Raises Fault E0401 for a range or choices that are not of the parameter's type."""
+    kind = param.type
+    if not isinstance(kind, t.NamedType) or kind.domain is None:
+        return
+    if isinstance(domain, Range) and kind.name not in ("int", "float", "rate"):
+        message = f"`{param.name.text}` is {words(kind)}, and has no range of integers"
+        raise Fault("E0401", message, kind.domain.span)
+    for choice in domain if isinstance(domain, list) else ():
+        if not fits(kind, choice):
+            message = f"`{param.name.text}` must be {words(kind)}, and could never be {describe(choice)}"
+            raise Fault("E0401", message, kind.domain.span)
 
 
 def check(param: t.Param, value: Any, span: Span, domain: list[Any] | Range | None) -> None:
@@ -82,9 +125,10 @@ def check(param: t.Param, value: Any, span: Span, domain: list[Any] | Range | No
     if value is None and isinstance(param.default, t.Constant) and param.default.value is None:
         return
     if param.type is not None and not fits(param.type, value):
-        what = describe(value) if value is None or isinstance(value, int | float | str | bool) else kind_of(value)
+        what = describe(value) if value is None or isinstance(value, _SHOWN) else kind_of(value)
         message = f"`{param.name.text}` must be {words(param.type)}, not {what}"
         raise Fault("E0401", message, span, labels=(declared,))
+    check_domain(param, domain)
     if isinstance(domain, Range) and not domain.first <= value <= domain.last:
         message = f"`{param.name.text}` must lie in {domain.first}..{domain.last}, and is {value}"
         raise Fault("E0402", message, span, labels=(declared,))

@@ -56,6 +56,9 @@ class MapValue:
     ref: Ref
     type: MapType
 
+    def __str__(self) -> str:
+        return "a feature map"
+
 
 @dataclass(frozen=True, slots=True)
 class OpModule:
@@ -70,6 +73,9 @@ class OpModule:
     def kind(self) -> str:
         return self.op
 
+    def __str__(self) -> str:
+        return f"the module {self.op}"
+
 
 @dataclass(frozen=True, slots=True)
 class BlockModule:
@@ -82,6 +88,9 @@ class BlockModule:
     @property
     def kind(self) -> str:
         return self.block.name
+
+    def __str__(self) -> str:
+        return f"the module {self.block.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,9 @@ class SharedModule:
     def kind(self) -> str:
         return self.name
 
+    def __str__(self) -> str:
+        return f"the module {self.name}"
+
 
 Module = OpModule | BlockModule | SharedModule
 
@@ -108,11 +120,15 @@ class Range:
     first: int
     last: int
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
         return max(self.last - self.first + 1, 0)
 
     def items(self) -> range:
         return range(self.first, self.last + 1)
+
+    def __str__(self) -> str:
+        return f"{self.first}..{self.last}"
 
 
 class Poisoned(Exception):
@@ -149,6 +165,13 @@ def is_chain(value: Any) -> bool:
     return is_module(value)
 
 
+def odd_one(value: Any) -> Any:
+    """What keeps a value from being a chain: the first thing in it, however deep, that is no module."""
+    while isinstance(value, list) and value:
+        value = next(item for item in value if not is_chain(item))
+    return value
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -169,5 +192,5 @@ def kind_of(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, list):
-        return "a list of modules" if value and is_chain(value) else "a list"
+        return "an empty list" if not value else "a list of modules" if is_chain(value) else "a list"
     return next((name for kind, name in names if isinstance(value, kind)), "a value")

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from archdsl.ir.dims import Dim, Size, Solutions, equal_for, growth, positive_for, symbol
+from archdsl.ir.dims import MAX_PERIOD, Dim, Size, Solutions, equal_for, growth, positive_for, symbol
 from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing, Ref
 from archdsl.ir.op import OPS, OpCall, OpError
 from archdsl.ir.settings import complete
 
 
+_MAX_BITS = 64
+_MAX_ATOMS = 64
+
+
+def too_involved(size: Size) -> bool:
+    """Whether a size has more parts, or larger numbers in it, than any network needs."""
+    return _atoms(size) > _MAX_ATOMS
+
+
+def _atoms(size: Size) -> int:
+    """The parts of a size, those inside its divisions too; a part with a huge number counts as too many."""
+    if isinstance(size, int):
+        return 1 if size.bit_length() <= _MAX_BITS else _MAX_ATOMS + 1
+    count = _atoms(size.constant)
+    for atom, coefficient in size.terms:
+        count += _atoms(coefficient)
+        if not isinstance(atom, str):
+            count += _atoms(atom.divisor) + _atoms(atom.numerator)
+    return count
+
+
+@lru_cache(maxsize=4096)
 def never_agree(left: Size, right: Size) -> bool:
     """Whether two sizes cannot be meant to be equal: they grow apart, or meet for no input size.
 
     A fixed size other than 1 may meet a growing one: such a network takes just the inputs for which it does.
+    Raises OpError E0907 where that cannot be found out.
     """
     difference = left - right
     if isinstance(difference, int) or len(difference.symbols) != 1:
         return difference != 0
+    if difference.period > MAX_PERIOD:
+        message = f"whether sizes {left} and {right} agree is too involved to be worked out"
+        raise OpError("E0907", message, "bring one to the other with resize(like=…)")
     if growth(left) != growth(right) and (1 in (left, right) or 0 not in (growth(left), growth(right))):
         return True
     return equal_for(left, right).empty
@@ -36,6 +63,10 @@ class GraphBuilder:
 
     def type_of(self, ref: Ref) -> MapType:
         return self._types[ref]
+
+    def node(self, ref: Ref) -> Node | None:
+        """The node whose result a value is; None for one that no node of this graph computes."""
+        return next((node for node in reversed(self.nodes) if node.name == ref.node), None)
 
     @property
     def inputs_given(self) -> bool:
@@ -103,7 +134,9 @@ class GraphBuilder:
     def _check_arity(self, op: str, count: int) -> None:
         least, most = OPS[op].arity
         if count < least or (most is not None and count > most):
-            wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+            settings = {f"[{setting.name}]" for setting in OPS[op].settings}
+            flowing = most if most is None else most - len(settings.intersection(OPS[op].inputs))
+            wanted = f"{least}" if flowing == least else f"{least} or more" if most is None else f"{least} to {flowing}"
             plural = "" if wanted == "1" else "s"
             raise OpError("E0412", f"{op} reads {wanted} value{plural}, and is given {count}")
 
@@ -111,6 +144,8 @@ class GraphBuilder:
         for size in (of.height, of.width):
             if isinstance(size, int) and size < 1:
                 raise OpError("E0306", f"the result of {op} would be {of}: nothing is left", "the window is too large")
+            if too_involved(size):
+                raise OpError("E0907", f"the result of {op} has a size too involved to be worked with")
 
     def require(self, left: Size, right: Size) -> None:
         """Notes that two sizes, which can be equal, must be: this decides which input sizes are allowed."""

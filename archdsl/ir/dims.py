@@ -276,8 +276,10 @@ def equal_for(a: Size, b: Size) -> Solutions:
     growth = values[period] - values[0]
     if growth == 0:
         return Solutions(period, tuple(n for n in range(period) if values[n] == 0)).reduced()
-    reach = (max(map(abs, values)) // abs(growth) + 2) * period
-    return Solutions(only=tuple(n for n in range(1, reach + 1) if difference.at({name: n}) == 0))
+    # along one remainder the difference grows evenly, and is zero at most once
+    meetings = ((n, -value // growth) for n, value in enumerate(values[:period]) if value % growth == 0)
+    found = (n + rounds * period for n, rounds in meetings if rounds >= 0)
+    return Solutions(only=tuple(sorted(n for n in found if n >= 1)))
 
 
 def positive_for(size: Size, least: int = 1) -> Solutions:

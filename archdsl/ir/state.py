@@ -11,6 +11,8 @@ from archdsl.ir.op import OPS, WeightSpec, call_of
 
 def specs_of(graph: Graph, node: Node) -> tuple[WeightSpec, ...]:
     """The tensors of a node's state, under their short names."""
+    if not node.weights:
+        return ()
     return OPS[node.op].weights(call_of(node.settings, graph.input_types(node)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,15 @@ METADATA_KEY = "archdsl"
 _NESTED = ("state_dict", "model", "model_state_dict", "net")
 _WRAPPER = "module."
 """What DataParallel puts before every name."""
+
+
+_FOREIGN = re.compile(r"Unsupported (?:global|class): GLOBAL (\S+)")
+"""How torch names what it refuses to unpickle."""
+
+_CONVERT = (
+    "where its author is trusted, load it with `torch.load(…, weights_only=False)` and save its state dict again with "
+    "`safetensors.torch.save_file(state, …)`"
+)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -61,14 +70,10 @@ def _read_pickle(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise _unreadable(f"{path} cannot be read: {error.strerror or error}") from error
-    except pickle.UnpicklingError as error:
-        help = (
-            "where its author is trusted, load it with `torch.load(…, weights_only=False)` and save its state dict "
-            "again with `safetensors.torch.save_file(state, …)`"
-        )
-        raise _unreadable(f"{path} holds more than tensors, or is damaged; reading it could run code", help) from error
     except Exception as error:  # a damaged archive fails in as many ways as there are bytes in it
-        raise _unreadable(f"{path} is no checkpoint that torch can read: {error}") from error
+        if foreign := _FOREIGN.search(str(error)):
+            raise _unreadable(f"{path} holds {foreign[1]}: reading that would run code", _CONVERT) from error
+        raise _unreadable(f"{path} is no checkpoint that torch can read, or is damaged") from error
 
 
 def _state_dict(loaded: Any) -> dict[str, Tensor]:

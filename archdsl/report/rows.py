@@ -102,8 +102,8 @@ def network_rows(
 ) -> NetworkRows:
     """The rows of an elaborated network.
 
-    `values` is the input's size, {"H": 1024, "W": 2048}; without one, costs are those at the allowed size next to that of
-    a Cityscapes image, and fields of view that hang on the size are nominal.
+    `values` is the input's size, {"H": 1024, "W": 2048}; without one, costs are those at the allowed size next to that
+    of a Cityscapes image, and fields of view that hang on the size are nominal.
     With `hardware` each row has its floor in time, held against a `budget` in seconds. Raises ValueError where the
     network has no graph, or the hardware no rate for the dtype.
     """

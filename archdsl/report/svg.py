@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from archdsl.analyses.cost import macs, parameters
 from archdsl.analyses.fieldofview import facts as field_of_view_facts
 from archdsl.checking import FACTS_SIZE, nearest_size, size_text
 from archdsl.ir.graph import Graph
-from archdsl.report import ink
-from archdsl.report.boxes import Colour, diagram
-from archdsl.report.geometry import LABEL, LABEL_STEP, LINE, LINE_STEP, SIGN, STACK, TAG, Drawn, Geometry
-from archdsl.report.layout import arrange
-from archdsl.report.lettering import fitted, text_width
 from archdsl.report.numbers import fraction, short
-from archdsl.report.wires import Router, Way
+from archdsl.report.picture import ink
+from archdsl.report.picture.boxes import CONCAT, Colour, diagram
+from archdsl.report.picture.geometry import LABEL, LABEL_STEP, LINE, LINE_STEP, SIGN, STACK, TAG, Drawn, Geometry
+from archdsl.report.picture.layout import arrange
+from archdsl.report.picture.lettering import fitted, text_width
+from archdsl.report.picture.wires import Router, Way
 
 _MARGIN = 22.0
 _HEAD = 74.0
@@ -58,15 +59,19 @@ def network_svg(
 def fact_line(graph: Graph, values: Mapping[str, int] | None = None) -> str:
     """Parameters, multiply-adds and the widest field of view in one line."""
     at = dict(values) if values else nearest_size(graph, FACTS_SIZE)
-    parts = [f"{short(parameters(graph))} parameters"]
+    parts = [f"{_count(parameters(graph))} parameters"]
     if set(at) >= {"H", "W"}:
-        parts.append(f"{short(macs(graph, at))} MACs at {size_text(at).replace('x', ' × ')}")
+        parts.append(f"{_count(macs(graph, at))} MACs at {size_text(at).replace('x', ' × ')}")
     views = field_of_view_facts(graph, values)
     exact = {n: v for n, v in views.field_of_view.items() if n not in views.nominal} or views.field_of_view
     if exact:
         name, (y, x) = max(exact.items(), key=lambda item: item[1])
         parts.append(f"field of view {y} × {x} at {name}")
-    return "   ·   ".join(parts)
+    return " · ".join(parts)
+
+
+def _count(number: int) -> str:
+    return short(number) if number else "no"
 
 
 class Picture:
@@ -81,7 +86,7 @@ class Picture:
     @property
     def width(self) -> float:
         words = max(text_width(self.facts, _FACTS), text_width(self.title, _TITLE, bold=True))
-        content = max(self.geometry.right + 14, min(words, 900.0) + _MARGIN, _LEAST_WIDTH, self._legend_width())
+        content = max(self.geometry.right + 14, min(words, 900.0) + _MARGIN + 1, _LEAST_WIDTH, self._legend_width())
         return content + _MARGIN
 
     @property
@@ -117,19 +122,29 @@ class Picture:
             label = fitted(fraction(lane), LABEL, _LANE_LABEL)
             yield ink.text(label, _MARGIN, (top + bottom) / 2 + 5, LABEL, "soft bold")
 
-    def _used(self) -> list[Colour]:
-        colours = {box.colour for box in self.layout.diagram.boxes if box.role != "sign"}
-        return [colour for colour in _MEANING if colour in colours]
+    @cached_property
+    def _explained(self) -> list[tuple[str, str]]:
+        """What the legend explains: the class of a colour or the letter of a sign, and what it means."""
+        boxes = self.layout.diagram.boxes
+        colours = {box.colour for box in boxes if box.role != "sign"}
+        found: list[tuple[str, str]] = [(colour, words) for colour, words in _MEANING.items() if colour in colours]
+        if any(box.role == "sign" and box.label == CONCAT for box in boxes):
+            found.append((CONCAT, "concatenation"))
+        return found
 
     def _legend_width(self) -> float:
-        return _MARGIN + sum(text_width(_MEANING[c], LINE) + 38 for c in self._used())
+        return _MARGIN + sum(text_width(words, LINE) + 38 for _, words in self._explained)
 
     def _legend(self) -> Iterator[str]:
         x, y = _MARGIN, self.geometry.bottom + 14
-        for colour in self._used():
-            yield ink.rectangle(x, y, 12, 12, 3, colour)
-            yield ink.text(_MEANING[colour], x + 18, y + 10, LINE, "soft")
-            x += text_width(_MEANING[colour], LINE) + 38
+        for what, words in self._explained:
+            if what == CONCAT:
+                yield ink.element("circle", cx=x + 6, cy=y + 6, r=7, class_="plain")
+                yield ink.text(CONCAT, x + 6, y + 10, LINE, "ink bold", "middle")
+            else:
+                yield ink.rectangle(x, y, 12, 12, 3, what)
+            yield ink.text(words, x + 18, y + 10, LINE, "soft")
+            x += text_width(words, LINE) + 38
 
     # ------------------------------------------------------------ boxes
 
@@ -139,8 +154,7 @@ class Picture:
         y = self.geometry.y(self.layout.rows[name])
         parts = [*_body(item, left, y), *_words(item, self.geometry.x(name), y)]
         if item.box.tags:
-            lift = STACK if item.box.count > 1 else 0.0
-            parts.append(ink.text(self.geometry.tag(name), left + 1, y - item.height / 2 - lift - 5, TAG, "accent bold"))
+            parts.append(ink.text(self.geometry.tag(name), *self.geometry.tag_place(name), TAG, "accent bold"))
         return ink.titled("".join(parts), item.box.title or item.box.label)
 
     def letterings(self) -> list[Lettering]:
@@ -152,11 +166,10 @@ class Picture:
         x, y = self.geometry.x(name), self.geometry.y(self.layout.rows[name])
         for words, size, middle, baseline, bold in _lines(item, x, y):
             half = text_width(words, size, bold=bold) / 2
-            yield Lettering(words, middle - half, baseline - size, middle + half, baseline + size * 0.25)
+            yield Lettering(words, middle - half, baseline - size * 0.95, middle + half, baseline + size * 0.24)
         if item.box.tags:
-            tag, left = self.geometry.tag(name), self.geometry.sides(name)[0] + 1
-            base = y - item.height / 2 - (STACK if item.box.count > 1 else 0.0) - 5
-            yield Lettering(tag, left, base - TAG, left + text_width(tag, TAG), base + 2)
+            tag, (left, base) = self.geometry.tag(name), self.geometry.tag_place(name)
+            yield Lettering(tag, left, base - TAG, left + text_width(tag, TAG, bold=True), base + 2)
 
 
 def _body(item: Drawn, left: float, y: float) -> Iterator[str]:
@@ -202,11 +215,12 @@ def _wire(way: Way) -> str:
 
 
 def _arrow(way: Way) -> str:
-    (ax, ay), (x, y) = way.points[-2:]
+    (_, ay), (x, y) = way.points[-2:]
     half = _ARROW * 0.45
     if ay == y:
         corners = [(x, y), (x - _ARROW, y - half), (x - _ARROW, y + half)]
     else:
         back = y - _ARROW if y > ay else y + _ARROW
         corners = [(x, y), (x - half, back), (x + half, back)]
-    return ink.element("path", d="M" + "L".join(f"{ink.number(a)} {ink.number(b)}" for a, b in corners) + "Z", class_="arrow")
+    outline = "L".join(f"{ink.number(a)} {ink.number(b)}" for a, b in corners)
+    return ink.element("path", d=f"M{outline}Z", class_="arrow")

@@ -156,7 +156,7 @@ def _unpool_access(call: OpCall, axis: int) -> tuple[Access, ...]:
 register(
     Op(
         "unpool",
-        "Puts each value back where its max pool found it, zeros elsewhere; a cell written twice keeps the later value.",
+        "Puts each value back where its max pool found it, zeros elsewhere; a cell written twice keeps the later one.",
         (_KERNEL, _STRIDE, SettingSpec("like", "map", None, "a map whose size the result takes")),
         inputs=("x", "indices", "[like]"),
         normalize=_unpool_normalize,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
 from archdsl.diagnostics.columns import safe
@@ -83,10 +84,12 @@ def polyline(points: Sequence[tuple[float, float]], radius: float = 7.0) -> str:
     """Path data along points whose segments are upright or level, with round corners."""
     (x, y), *rest = points
     parts = [f"M{number(x)} {number(y)}"]
-    for (bx, by), (cx, cy) in zip(rest, rest[1:], strict=False):
+    for (bx, by), (cx, cy) in pairwise(rest):
         r = min(radius, _length(x, y, bx, by) / 2, _length(bx, by, cx, cy) / 2)
         into, out = _towards(bx, by, x, y, r), _towards(bx, by, cx, cy, r)
-        parts.append(f"L{number(into[0])} {number(into[1])}Q{number(bx)} {number(by)} {number(out[0])} {number(out[1])}")
+        parts.append(
+            f"L{number(into[0])} {number(into[1])}Q{number(bx)} {number(by)} {number(out[0])} {number(out[1])}"
+        )
         x, y = bx, by
     parts.append(f"L{number(rest[-1][0])} {number(rest[-1][1])}")
     return "".join(parts)

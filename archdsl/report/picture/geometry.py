@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import log2
 
-from archdsl.report.boxes import Box
-from archdsl.report.layout import Layout, Row
-from archdsl.report.lettering import fitted, text_width, wrapped
+from archdsl.report.picture.boxes import Box
+from archdsl.report.picture.layout import Layout, Row
+from archdsl.report.picture.lettering import fitted, text_width, wrapped
 
 LABEL, LINE, TAG = 13.0, 11.5, 11.0
 """Font sizes of what a box is, of the lines below, and of the names above."""
@@ -19,13 +19,14 @@ SIGN = 10.0
 STACK = 6.0
 """How far a folded box's copies look out behind it."""
 
-_ROOM = 74.0
-_PADDING = 9.0
+_ROOM = 80.0
+_PADDING = 8.0
+_NARROWEST = 44.0
 _TAG_STRIP = 17.0
 _ROW_MARGIN = 8.0
 _WIRE_ROW = 14.0
 _LANE_MARGIN = 9.0
-_GAP = 20.0
+_GAP = 18.0
 _SLOT = 9.0
 _LOW, _HIGH = 44.0, 104.0
 _FEWEST, _MOST = 8, 1024
@@ -54,7 +55,8 @@ def drawn(box: Box) -> Drawn:
     lines = tuple(fitted(line, LINE, _ROOM) for line in box.lines)
     widths = [text_width(t, LABEL, bold=True) for t in label] + [text_width(t, LINE) for t in lines]
     height = len(label) * LABEL_STEP + len(lines) * LINE_STEP + 12
-    return Drawn(box, tuple(label), lines, max(widths) + 2 * _PADDING, max(height, _tallness(box)))
+    width = max(max(widths) + 2 * _PADDING, _NARROWEST)
+    return Drawn(box, tuple(label), lines, width, max(height, _tallness(box)))
 
 
 def _counted(label: list[str], times: str) -> list[str]:
@@ -102,12 +104,21 @@ class Geometry:
         return tuple(edges)
 
     def _tag_width(self, name: str) -> float:
-        tags = self.drawn[name].box.tags
-        return text_width(self.tag(name), TAG) if tags else 0.0
+        box = self.drawn[name].box
+        width = text_width(self.tag(name), TAG, bold=True) if box.tags else 0.0
+        # beside the middle of a sign, where a wire may come from above
+        return 2 * (width + 4) if width and box.role == "sign" else width
+
+    def tag_place(self, name: str) -> tuple[float, float]:
+        """Where the names above a box begin: left end and baseline."""
+        item = self.drawn[name]
+        left = self.x(name) + 4 if item.box.role == "sign" else self.sides(name)[0] + 1
+        lift = STACK if item.box.count > 1 else 0.0
+        return left, self.y(self.layout.rows[name]) - item.height / 2 - lift - 5
 
     def tag(self, name: str) -> str:
         """The names above a box, as drawn."""
-        return fitted(", ".join(self.drawn[name].box.tags), TAG, _ROOM + 2 * _PADDING)
+        return fitted(", ".join(self.drawn[name].box.tags), TAG, _ROOM + 2 * _PADDING, bold=True)
 
     def gap(self, column: int) -> float:
         """The width of the gap before a column."""

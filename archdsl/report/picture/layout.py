@@ -1,18 +1,18 @@
 """Where the boxes of a picture stand: columns from left to right by who reads whom, lanes by resolution.
 
-Each lane is one or more rows. A box, or the long part of a wire, has its stretch of a row to itself, so that no wire ever
-crosses a box: wires change rows only between columns.
+Each lane is one or more rows. A box, or the long part of a wire, has its stretch of a row to itself, so that no wire
+ever crosses a box: wires change rows only between columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 
 from archdsl.ir.graph import Ref
-from archdsl.report.boxes import Box, Diagram
+from archdsl.report.picture.boxes import Box, Diagram
 
 _SHORT_BRANCH = 3
 """A branch of at most so many boxes stands beside what it leads to; a longer one beside where it comes from."""
@@ -61,7 +61,7 @@ def arrange(diagram: Diagram) -> Layout:
     nets = _nets(diagram)
     spans = {net.value: _span(net, columns) for net in nets}
     running = {
-        net.value: floor.lay(rows[net.source], spans[net.value])
+        net.value: floor.lay(net, spans[net.value])
         for net in sorted(nets, key=lambda n: (len(spans[n.value]), columns[n.source]))
         if spans[net.value]
     }
@@ -135,19 +135,29 @@ class _Floor:
         column = self.columns[box.name]
         read = [w.source for w in diagram.wires if w.target == box.name and w.source in self.rows]
         wished = [self.rows[name].track for name in read if self.rows[name].lane == lane]
-        row = self._free(lane, min(wished, key=abs, default=0), range(column, column + 1))
+        track = min(wished, key=abs, default=0)
+        row = next(row for row in _rows_around(Row(lane, track)) if (row, column) not in self.taken)
+        self.taken.add((row, column))
         self.rows[box.name] = row
         return row
 
-    def lay(self, start: Row, span: range) -> Row:
-        """A row for a wire: that of the box it leaves, or the nearest free one of the lane."""
-        return self._free(start.lane, start.track, span)
+    def lay(self, net: Net, span: range) -> Row:
+        """A row for a long wire: that of the box it leaves, or the nearest free one of the lane."""
+        start = self.rows[net.source]
+        row = next(row for row in _rows_around(start) if self._is_free(net, row, span, changed=row != start))
+        self.taken.update((row, column) for column in span)
+        return row
 
-    def _free(self, lane: int, wished: int, span: range) -> Row:
-        for step in count():
-            for track in dict.fromkeys((wished + step, wished - step)):
-                row = Row(lane, track)
-                if not any((row, column) in self.taken for column in span):
-                    self.taken.update((row, column) for column in span)
-                    return row
-        raise AssertionError("there is always a free row further out")
+    def _is_free(self, net: Net, row: Row, span: range, *, changed: bool) -> bool:
+        """Whether a wire can run there; where it changes rows, without meeting what boxes beside it read or give."""
+        if any((row, column) in self.taken for column in span):
+            return False
+        ends = {(row, span.start - 1), (row, span.stop)} if changed else set()
+        own = {(self.rows[name], self.columns[name]) for name in net.targets}
+        return not (ends - own) & self.taken
+
+
+def _rows_around(start: Row) -> Iterator[Row]:
+    """Rows of a lane, those near `start` first."""
+    for step in count():
+        yield from dict.fromkeys((Row(start.lane, start.track + step), Row(start.lane, start.track - step)))

@@ -11,12 +11,13 @@ from typing import Literal
 from archdsl.ir.dims import Size, growth
 from archdsl.ir.graph import Graph, MapType, Ref
 from archdsl.report.numbers import fraction, sequence, shape
-from archdsl.report.pieces import Piece, pieces
+from archdsl.report.picture.pieces import Piece, pieces
 
 Role = Literal["block", "sign", "resize", "input", "output"]
 Colour = Literal["plain", "conv", "dilated", "context", "resample", "ends"]
 
-_SIGNS = {"add": "+", "sum": "+", "sub": "-", "mul": "×", "div": "÷", "concat": "c"}
+CONCAT = "c"
+_SIGNS = {"add": "+", "sum": "+", "sub": "-", "mul": "×", "div": "÷", "concat": CONCAT}
 _RESAMPLING = frozenset({"resize", "guided_upsample", "unpool", "pixel_shuffle", "conv_transpose"})
 _CONTEXT = frozenset({"global_pool", "adaptive_pool"})
 _WEIGHTED = frozenset({"conv", "depthwise", "conv_transpose", "deform_conv"})
@@ -27,8 +28,8 @@ class Box:
     """One thing in the picture.
 
     `lane` is its resolution relative to the input. `label` is what it is, `lines` what stands below that, `tags` the
-    names that the text gives to what comes out, `title` everything in full. `count` says how many equal parts in a row it
-    stands for; `aux` marks what only training needs.
+    names that the text gives to what comes out, `title` everything in full. `count` says how many equal parts in a row
+    it stands for; `aux` marks what only training needs.
     """
 
     name: str
@@ -121,6 +122,8 @@ class _Maker:
         after = self.lanes[part.name]
         step = "" if before in (None, after) or role == "input" else f" {_step(before or after, after)}"
         yield f"{part.unit.type.channels}{step}"
+        if part.chained > 1:
+            yield f"{part.chained} parts"
         if part.unit.rates and max(part.unit.rates) > 1:
             yield f"r {sequence(part.unit.rates)}"
         if part.name in self.shared:
@@ -158,7 +161,7 @@ def _role(part: Piece) -> Role:
     op = part.nodes[0].op
     if op == "input":
         return "input"
-    if part.is_block:
+    if part.is_block or part.chained > 1:
         return "block"
     return "sign" if op in _SIGNS else "resize" if op == "resize" else "block"
 
@@ -214,4 +217,6 @@ def _nominal(size: Size, whole: int) -> Fraction | None:
     """The ratio of two sizes, rounding at odd ones left out."""
     if not isinstance(size, int) or size <= 1:
         return None
-    return Fraction(1, round(whole / size)) if size <= whole else Fraction(round(size / whole))
+    halvings = (1 << i for i in range(whole.bit_length()))
+    exact = next((s for s in halvings if size in (whole // s, -(-whole // s))), None)
+    return Fraction(1, exact or round(whole / size)) if size <= whole else Fraction(round(size / whole))

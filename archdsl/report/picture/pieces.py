@@ -23,13 +23,17 @@ _POINTWISE = frozenset(
 
 @dataclass(frozen=True)
 class Piece:
-    """One part in the picture: a unit, what is glued to it, and the equal ones that follow it."""
+    """One part in the picture: a unit, what is glued to it, and the equal ones that follow it.
+
+    `count` says how many equal units it stands for, `chained` how many different ones, where there are too many.
+    """
 
     lead: Unit
     unit: Unit
     """The nodes of the last of the equal parts, with what is glued to them."""
     nodes: tuple[Node, ...]
     count: int = 1
+    chained: int = 1
     kind: str = ""
 
     @property
@@ -178,10 +182,11 @@ def _joined(graph: Graph, parts: list[Piece]) -> list[Piece]:
     result: list[Piece] = []
     for part in parts:
         last = result[-1] if result else None
-        chained = last is not None and part.reads == (last.unit.result,) and readers[last.unit.result] == 1
-        if last is not None and chained and _alike(last, part):
+        follows = last is not None and part.reads == (last.unit.result,) and readers[last.unit.result] == 1
+        if last is not None and follows and _alike(last, part):
             unit = replace(last.unit, nodes=part.nodes)
-            result[-1] = replace(last, unit=unit, nodes=last.nodes + part.nodes, kind=_binding(last))
+            nodes, chained = last.nodes + part.nodes, last.chained + part.count
+            result[-1] = replace(last, unit=unit, nodes=nodes, chained=chained, kind=_binding(last))
         else:
             result.append(part)
     return result

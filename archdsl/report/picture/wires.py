@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
 
-from archdsl.report.geometry import Geometry
-from archdsl.report.layout import Layout, Net, Row
+from archdsl.report.picture.geometry import Geometry
+from archdsl.report.picture.layout import Layout, Net, Row
 
 Point = tuple[float, float]
 _TRIED = 5
