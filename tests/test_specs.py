@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import archdsl
 from archdsl.checking import check_network
 from archdsl.diagnostics import Severity, Source
 from archdsl.elaborate.files import AliasDef, BlockDef, ConstantDef
+from archdsl.ir.dims import value_at
+from archdsl.ir.graph import MapType
 from archdsl.ir.state import layout
 from archdsl.lang.format import format_source
 from archdsl.lower.oracle import run
@@ -39,6 +42,10 @@ DECODERS = {
 
 def net(file: str, name: str | None = None, **parameters: Any) -> Network:
     return archdsl.load(str(ROOT / "specs" / f"{file}.arch"), network=name, **parameters)
+
+
+def values_of(of: MapType, at: dict[str, int]) -> int:
+    return of.channels * value_at(of.height, at) * value_at(of.width, at)
 
 
 def giga(network: Network, height: int, width: int) -> float:
@@ -101,8 +108,7 @@ def test_regseg_fvcore_total() -> None:
     total = network.macs(1024, 2048)
     for node in network.ir.nodes:
         read = node.types[0] if node.op not in ("global_pool", "avg_pool") else network.ir.input_types(node)[0]
-        channels, height, width = read.at(at).shape
-        total += {"bn": 2, "resize": 4, "global_pool": 1}.get(node.op, 0) * channels * int(height) * int(width)
+        total += {"bn": 2, "resize": 4, "global_pool": 1}.get(node.op, 0) * values_of(read, at)
     assert round(total / 1e9, 1) == 39.1
 
 
@@ -218,7 +224,7 @@ def test_drn_layers() -> None:
 
     def until(layer: int) -> int:
         names = tuple(f"l{i}." for i in range(layer + 1))
-        return sum(torch.Size(w.shape).numel() for key, w in shapes.items() if key.startswith(names) and not w.buffer)
+        return sum(prod(w.shape) for key, w in shapes.items() if key.startswith(names) and not w.buffer)
 
     assert [until(layer) for layer in range(9)] == DRN_LAYERS
 
@@ -235,9 +241,9 @@ def branch(network: Network, value: str) -> tuple[int, int]:
     """Parameters and MACs of what one value is computed from."""
     graph = network.ir
     nodes = [node for node in graph.nodes if node.name in graph.reaching(dict(graph.names)[value])]
-    params = sum(torch.Size(w.shape).numel() for w in layout(graph, nodes).values() if not w.buffer)
+    params = sum(prod(w.shape) for w in layout(graph, nodes).values() if not w.buffer)
     macs = sum(
-        w.shape[1] * w.shape[2] * w.shape[3] * int(torch.Size(node.types[0].at({"H": 512, "W": 1024}).shape).numel())
+        prod(w.shape[1:]) * values_of(node.types[0], {"H": 512, "W": 1024})
         for node in nodes
         for w in layout(graph, [node]).values()
         if node.op == "conv"

@@ -51,7 +51,8 @@ def _shown(value: Any) -> str:
 
 def is_deferred(condition: t.Expr, scope: Scope) -> bool:
     """Whether a condition asks for an analysis, which only the whole graph can answer."""
-    return any(name.text in ANALYSES and name.text not in scope.values for name in names_in(condition))
+    asked = {*ANALYSES, "shape"}
+    return any(name.text in asked and name.text not in scope.values for name in names_in(condition))
 
 
 def is_vacuous(condition: t.Expr) -> bool:

@@ -141,13 +141,14 @@ class Evaluator:
         if isinstance(definition, BrokenDef):
             raise Poisoned
         if isinstance(definition, ConstantDef):
-            return self._file_constant(name, definition, span)
+            return self.constant(name, definition)
         if isinstance(definition, AliasDef) or definition.tree.is_network:
             message = f"`{name}` is a network, and cannot be part of one"
             raise Fault("E0404", message, span, help="make what both share a block")
         return definition
 
-    def _file_constant(self, name: str, definition: ConstantDef, span: Span) -> Any:
+    def constant(self, name: str, definition: ConstantDef) -> Any:
+        """The value of a constant of a file. Raises Poisoned where it has none, after the error was reported."""
         key = ("constant", definition.file.source.path, definition.tree.name.text)
         if key not in self.session.memo:
             self.session.memo[key] = _UNDER_WAY

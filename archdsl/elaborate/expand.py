@@ -27,10 +27,15 @@ from archdsl.elaborate.values import (
     SharedModule,
     is_chain,
     kind_of,
+    odd_one,
 )
 from archdsl.ir.builder import never_agree
 from archdsl.ir.dims import Dim, Size, same
+from archdsl.ir.op import OpError
 from archdsl.lang import tree as t
+from archdsl.lang.walk import walk
+
+_AXES = ("the number of channels", "the height", "the width")
 
 
 class Expander(Evaluator):
@@ -52,7 +57,8 @@ class Expander(Evaluator):
         """A block with its arguments bound and checked."""
         params = block.tree.params
         if len(positional) > len(params):
-            message = f"{block.name} has {len(params)} parameters, and is given {len(positional)}"
+            plural = "" if len(params) == 1 else "s"
+            message = f"{block.name} has {len(params) or 'no'} parameter{plural}, and is given {len(positional)}"
             raise Fault("E0210", message, positional[len(params)][1], labels=(_declared(block),))
         given = {p.name.text: v for p, v in zip(params, positional, strict=False)}
         names = [p.name.text for p in params]
@@ -81,6 +87,7 @@ class Expander(Evaluator):
             else:
                 message = f"{block.name} needs `{name}`"
                 raise Fault("E0208", message, span, labels=(Label(param.span, "declared here"),))
+            self.session.spend(ar.weigh(value, where), where)
             types.check(param, value, where, inner._domain(param))
             scope.values[name] = value
         return scope.values
@@ -188,6 +195,7 @@ class Expander(Evaluator):
                 Fault("E0903", message, span, help=f"does {block.name} call itself without an end?")
             )
         scope = Scope(block.file, dict(module.arguments), Paths(*paths, False), inputs=list(inputs))
+        setbacks = self.session.setbacks
         self.session.stack.append((block.name, span))
         try:
             inner = Expander(self.session, scope)
@@ -195,17 +203,29 @@ class Expander(Evaluator):
             self._take_asserts(inner)
         finally:
             self.session.stack.pop()
+        if self.session.setbacks == setbacks:
+            self._check_ends(block, scope, len(inputs), span)
+        return self._results(scope)
+
+    def _check_ends(self, block: BlockDef, scope: Scope, given: int, span: Span) -> None:
+        """Refuses a block that left some of its inputs unread, or gave nothing out."""
+        if scope.outputs and given and not scope.inputs:
+            return
+        for kind, code, what in ((t.Input, "E0502", "no input"), (t.Output, "E0501", "no output")):
+            if not any(isinstance(node, kind) for node in walk(block.tree.body)):
+                raise Fault(code, f"{block.name} has {what}", block.tree.name.span)
         if scope.inputs:
-            given, wanted = len(inputs), len(inputs) - len(scope.inputs)
-            if not any(isinstance(s, t.Broken) for s in block.tree.body.statements):
-                message = f"{block.name} reads {wanted} value{'s' if wanted != 1 else ''}, and is given {given}"
-                raise Fault("E0412", message, span, labels=(_declared(block),))
-        return self._results(block, scope, span)
+            wanted = given - len(scope.inputs)
+            message = f"{block.name} reads {wanted} value{'s' if wanted != 1 else ''}, and is given {given}"
+            raise Fault("E0412", message, span, labels=(_declared(block),))
+        if not scope.outputs:
+            message = f"{block.name} gives nothing out when it is used like this"
+            raise Fault("E0501", message, span, labels=(_declared(block),))
 
     def _take_asserts(self, inner: Expander) -> None:
         self.assertions += inner.assertions
 
-    def _results(self, block: BlockDef, scope: Scope, span: Span) -> Any:
+    def _results(self, scope: Scope) -> Any:
         values = [value for _, value, _ in scope.outputs]
         if not values or any(v is POISON for v in values):
             raise Poisoned
@@ -218,10 +238,10 @@ class Expander(Evaluator):
         for statement in body.statements:
             try:
                 getattr(self, _STATEMENTS[type(statement)])(statement)
-            except Fault as fault:
-                self.session.report(fault)
-                self._poison(statement)
-            except Poisoned:
+            except (Fault, Poisoned) as setback:
+                if isinstance(setback, Fault):
+                    self.session.report(setback)
+                self.session.setbacks += 1
                 self._poison(statement)
 
     def _poison(self, statement: t.Statement) -> None:
@@ -242,14 +262,16 @@ class Expander(Evaluator):
 
     def _input(self, statement: t.Input) -> None:
         if not self.scope.inputs:
-            calls = self.session.stack[-1]
-            where = calls[1] or statement.span
-            message = f"{calls[0]} reads more values than it is given: none is left for `{statement.name.text}`"
-            raise Fault("E0412", message, statement.span, labels=(Label(where, "applied here"),))
+            if self.scope.starved:
+                raise Poisoned
+            self.scope.starved = True
+            name = self.session.stack[-1][0]
+            message = f"{name} reads more values than it is given: none is left for `{statement.name.text}`"
+            raise Fault("E0412", message, statement.span)
+        value = self.scope.inputs.pop(0)
         if statement.preprocessing is not None:
             message = "only a network's input has preprocessing"
             raise Fault("E0508", message, statement.preprocessing.span)
-        value = self.scope.inputs.pop(0)
         self.scope.values[statement.name.text] = value
         if statement.dims is not None:
             self._match(statement, statement.dims, value)
@@ -259,26 +281,38 @@ class Expander(Evaluator):
         if len(dims) != 3:
             message = f"a feature map has 3 dimensions, [C, H, W], and {len(dims)} are named"
             raise Fault("E0310", message, statement.span)
-        for dim, size in zip(dims, value.type.shape, strict=True):
+        for dim, size, axis in zip(dims, value.type.shape, _AXES, strict=True):
             if isinstance(dim, t.Name) and dim.text not in self.scope.values:
                 self.scope.values[dim.text] = size
                 continue
-            self._agree(statement, dim, self.value(dim), size, value)
+            wanted = self.value(dim)
+            if isinstance(wanted, bool) or not isinstance(wanted, int | Dim):
+                raise Fault("E0401", f"{axis} is an integer or a size, not {kind_of(wanted)}", dim.span)
+            if not self._agree(wanted, size, dim.span):
+                message = f"`{statement.name.text}` is {value.type}, and {axis} must be {wanted}"
+                raise Fault("E0307", message, statement.span, label=f"`{dim.span.text}` is {wanted} here")
 
-    def _agree(self, statement: t.Input, dim: t.Expr, wanted: Any, size: Size, value: MapValue) -> None:
-        if isinstance(wanted, int | Dim) and same(wanted, size):
-            return
-        if isinstance(wanted, int | Dim) and isinstance(wanted - size, Dim) and not never_agree(wanted, size):
+    def _agree(self, wanted: Size, size: Size, span: Span) -> bool:
+        """Whether two sizes are equal, or can be; then which inputs make them so is worked out at the end."""
+        if same(wanted, size):
+            return True
+        try:
+            apart = isinstance(wanted - size, int) or never_agree(wanted, size)
+        except OpError as error:
+            raise Fault(error.code, error.message, span, help=error.help) from None
+        if not apart:
             self.session.builder.require(wanted, size)
-            return
-        message = f"`{statement.name.text}` must have {dim.span.text} = {wanted}, and is {value.type}"
-        raise Fault("E0307", message, statement.span)
+        return not apart
 
     def _output(self, statement: t.Output) -> None:
         self.scope.binding = statement.name.text if statement.name else "out"
         for expr in statement.values:
             value = self.value(expr)
-            for item in value if isinstance(value, list | tuple) else [value]:
+            items = value if isinstance(value, list | tuple) else [value]
+            if statement.name is not None and len(items) != 1:
+                message = f"`{statement.name.text}` names one output, and is given {len(items)} values"
+                raise Fault("E0413", message, expr.span, help="give each a name, and those names out: `out a, b`")
+            for item in items:
                 if not isinstance(item, MapValue):
                     raise Fault("E0408", f"an output is a feature map, not {kind_of(item)}", expr.span)
                 if statement.aux and not self.scope.is_network:
@@ -289,7 +323,7 @@ class Expander(Evaluator):
     def _put_out(self, statement: t.Output, expr: t.Expr, value: MapValue) -> None:
         name = statement.name.text if statement.name else expr.text if isinstance(expr, t.Name) else None
         if name is not None and any(name == earlier for earlier, _, _ in self.scope.outputs):
-            raise Fault("E0504", f"`{name}` is an output already", statement.span)
+            raise Fault("E0504", f"`{name}` is an output already", (statement.name or expr).span)
         self.scope.outputs.append((name, value, statement.aux))
         if statement.name is not None:
             self.scope.values[statement.name.text] = value
@@ -298,7 +332,7 @@ class Expander(Evaluator):
         name = statement.name.text
         value = self.value(statement.value)
         if not is_chain(value) or value == []:
-            message = f"only a module can be shared, not {kind_of(value)}"
+            message = f"only a module can be shared, not {kind_of(odd_one(value))}"
             raise Fault("E0404", message, statement.value.span)
         if isinstance(value, SharedModule):
             self.scope.values[name] = value  # another name for the same weights
@@ -312,7 +346,11 @@ class Expander(Evaluator):
         for done, item in enumerate(items, 1):
             self.session.step(statement.span)
             self.bind(statement.targets, item, statement.iterable.span)
+            setbacks = self.session.setbacks
             self.run(statement.body)
+            if self.session.setbacks != setbacks:
+                # further rounds would say the same again
+                raise Poisoned
             self.session.check_pace(self.session.nodes - before, done, len(items), statement.iterable.span)
 
     def _when(self, statement: t.When) -> None:
@@ -326,6 +364,7 @@ class Expander(Evaluator):
     def _assert(self, statement: t.Assert) -> None:
         frames = self.session.frames(statement.span)
         scope = Scope(self.scope.file, dict(self.scope.values), Paths("", "", False))
+        self.session.step(statement.span, len(scope.values))
         assertion = Assertion(statement, scope, frames)
         if is_deferred(statement.condition, self.scope):
             self.assertions.append(assertion)

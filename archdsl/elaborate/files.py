@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from archdsl.lang.parser import parse
 
 VERSION = 1
 _LIBRARY = Path(__file__).parents[1] / "std"
+MAX_DEPTH = 64
 MAX_FILE_BYTES = 1 << 20
 """Files beyond this are refused unread; the parser has its own limit in characters."""
 
@@ -78,7 +80,7 @@ class Files:
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
         self._loaded: dict[str, SpecFile] = {}
-        self._loading: list[tuple[str, Span]] = []
+        self._loading: list[str] = []
 
     def load_path(self, path: str) -> SpecFile | None:
         """The spec at a path, or None after reporting why not."""
@@ -87,7 +89,14 @@ class Files:
 
     def load(self, source: Source, folder: Path | None) -> SpecFile:
         """A spec from text; `folder` is where its neighbours are, None for none."""
-        key = source.path
+        key = _key(source.path)
+        self._loading.append(key)
+        try:
+            return self._load(key, source, folder)
+        finally:
+            self._loading.pop()
+
+    def _load(self, key: str, source: Source, folder: Path | None) -> SpecFile:
         parsed = parse(source)
         for diagnostic in parsed.diagnostics:
             self.diagnostics.add(diagnostic)
@@ -120,7 +129,7 @@ class Files:
 
     def _bind(self, file: SpecFile, name: t.Ident, definition: Definition) -> None:
         earlier = file.names.get(name.text)
-        if earlier is None or isinstance(earlier, BrokenDef):
+        if earlier is None or (isinstance(earlier, BrokenDef) and name.text not in file.imports):
             file.names[name.text] = definition
             return
         where = file.imports[name.text].span if name.text in file.imports else _place(earlier)
@@ -174,10 +183,9 @@ class Files:
         path = f"archdsl/std/{name}.arch"
         if self._cycle(path, use):
             return None
-        if path in self._loaded:
-            return self._loaded[path]
-        source = Source(path, entry.read_text(encoding="utf-8"), library=True)
-        return self._load_within(path, source, None, use)
+        if _key(path) in self._loaded:
+            return self._loaded[_key(path)]
+        return self.load(Source(path, entry.read_text(encoding="utf-8"), library=True), None)
 
     def _neighbour(self, file: SpecFile, use: t.Use, folder: Path | None) -> SpecFile | None:
         dotted = ".".join(use.module)
@@ -190,8 +198,12 @@ class Files:
         shown = str(path)
         if self._cycle(shown, use):
             return None
-        if shown in self._loaded:
-            return self._loaded[shown]
+        if _key(shown) in self._loaded:
+            return self._loaded[_key(shown)]
+        if len(self._loading) > MAX_DEPTH:
+            message = f"files import one another more than {MAX_DEPTH} deep"
+            self.diagnostics.add(Diagnostic("E0903", message, use.module_span))
+            return None
         if not path.is_file():
             beside = sorted(p.stem for p in folder.glob("*.arch") if str(p) != file.source.path)
             help = did_you_mean(dotted, beside) or f"{shown} would be that file"
@@ -200,23 +212,16 @@ class Files:
             )
             return None
         text = self._read(shown, use.module_span)
-        return None if text is None else self._load_within(shown, Source(shown, text), folder, use)
-
-    def _load_within(self, key: str, source: Source, folder: Path | None, use: t.Use) -> SpecFile:
-        self._loading.append((key, use.module_span))
-        try:
-            return self.load(source, folder)
-        finally:
-            self._loading.pop()
+        return None if text is None else self.load(Source(shown, text), folder)
 
     def _cycle(self, path: str, use: t.Use) -> bool:
         """Reports an import that leads back to a file still being read."""
-        chain = [use.span.source.path, *(key for key, _ in self._loading)]
-        if path != use.span.source.path and path not in chain:
+        if _key(path) not in self._loading:
             return False
+        circle = [*self._loading[self._loading.index(_key(path)) :], _key(path)]
         message = f"`{'.'.join(use.module)}` imports itself in the end"
-        steps = " -> ".join([*(key for key, _ in self._loading), use.span.source.path, path])
-        help = f"move what both need into a third file ({steps})"
+        steps = " -> ".join(Path(key).name for key in circle)
+        help = f"move what both need into a third file ({steps})" if len(circle) > 2 else "remove this import"
         self.diagnostics.add(Diagnostic("E0206", message, use.module_span, help=help))
         return True
 
@@ -238,6 +243,11 @@ class Files:
             problem = ("E0111", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
         self.diagnostics.add(Diagnostic(problem[0], problem[1], span or Span(Source(path, ""), 0, 0)))
         return None
+
+
+def _key(path: str) -> str:
+    """The same for every spelling of a file's path."""
+    return os.path.realpath(path)
 
 
 def _definition(entry: t.Block | t.Alias | t.Definition, file: SpecFile) -> Definition:

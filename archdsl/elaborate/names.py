@@ -10,10 +10,15 @@ from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.elaborate.expand import bound_names
 from archdsl.elaborate.files import BrokenDef, SpecFile
 from archdsl.elaborate.scope import ANALYSES, BUILTINS
+from archdsl.elaborate.types import check_known
+from archdsl.elaborate.values import Fault
 from archdsl.ir.op import OPS
 from archdsl.lang import tree as t
 from archdsl.lang.walk import children, walk
 
+_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_MOST_SUGGESTIONS = 40
+"""More errors than are ever shown; looking for a name's neighbours takes its time."""
 _HIDDEN = frozenset({"input", "add", "sub", "mul", "div", "scalar"})
 
 
@@ -25,7 +30,9 @@ def check_names(file: SpecFile, diagnostics: Diagnostics) -> None:
         if isinstance(entry, t.Block):
             body = _Body(file, diagnostics, used)
             body.block(entry)
-        elif isinstance(entry, t.Alias | t.Definition):
+        elif isinstance(entry, t.Alias):
+            _Body(file, diagnostics, used).variant(entry.value)
+        elif isinstance(entry, t.Definition):
             _Body(file, diagnostics, used).read(entry.value)
     if not broken and not diagnostics.failed:
         _unused_imports(file, used, diagnostics)
@@ -56,9 +63,7 @@ class _Body:
 
     def block(self, block: t.Block) -> None:
         for param in block.params:
-            if param.default is not None:
-                self.read(param.default)
-            self.known.add(param.name.text)
+            self._param(param)
         self.statements(block.body.statements)
         if any(isinstance(n, t.Broken) for n in walk(block.body)):
             return
@@ -72,11 +77,37 @@ class _Body:
                 message = f"`{name}` is computed and never used"
                 self.diagnostics.add(_warning("W1002", message, span, "remove it, or give it out"))
 
+    def _param(self, param: t.Param) -> None:
+        name = param.name.text
+        if name in self.known:
+            message = f"`{name}` is a parameter already"
+            self.diagnostics.add(Diagnostic("E0203", message, param.name.span, help="give one of them another name"))
+        try:
+            if param.type is not None:
+                check_known(param.type)
+        except Fault as fault:
+            self.diagnostics.add(Diagnostic(fault.code, fault.message, fault.span, help=fault.help))
+        for child in children(param):
+            if not isinstance(child, t.Ident):
+                self.read(child)
+        self.known.add(name)
+
+    def variant(self, value: t.Expr) -> None:
+        """The right side of `network A = B(…)`; whether there is a network `B` is found out when A is expanded."""
+        if isinstance(value, t.Call) and isinstance(value.function, t.Name):
+            self.used_at_top.add(value.function.text)
+            for argument in value.arguments:
+                self.read(argument.value)
+        elif isinstance(value, t.Name):
+            self.used_at_top.add(value.text)
+        else:
+            self.read(value)
+
     def _check_ends(self, block: t.Block) -> None:
         found = {type(n) for n in walk(block.body)}
         for kind, code, what in ((t.Input, "E0502", "no input"), (t.Output, "E0501", "no output")):
             if kind not in found:
-                help = "`in x [C, H, W]`" if kind is t.Input else "`out …`"
+                help = ("`in image [3, H, W]`" if block.is_network else "`in x`") if kind is t.Input else "`out …`"
                 message = f"{block.name.text} has {what}"
                 self.diagnostics.add(Diagnostic(code, message, block.name.span, help=help))
 
@@ -172,8 +203,12 @@ class _Body:
         if name in self.reported:
             return
         self.reported.add(name)
-        ops = [op for op in OPS if op not in _HIDDEN]
-        help = did_you_mean(name, [*self.known, *self.file.names, *ops, *BUILTINS])
+        help = ""
+        if name in _OPERATORS:
+            help = f"feature maps go together with `{_OPERATORS[name]}`"
+        elif len(self.diagnostics.items) < _MOST_SUGGESTIONS:
+            ops = [op for op in OPS if op not in _HIDDEN]
+            help = did_you_mean(name, [*self.known, *self.file.names, *ops, *BUILTINS])
         self.diagnostics.add(Diagnostic("E0201", f"`{name}` is not defined", node.span, help=help))
 
     def _means_something(self, name: str) -> bool:

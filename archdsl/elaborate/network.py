@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +12,15 @@ from archdsl.diagnostics import Diagnostic, Diagnostics, Span
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.elaborate.assertions import Assertion
 from archdsl.elaborate.expand import Expander
-from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, SpecFile
+from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef, SpecFile
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import Session, TooLarge
 from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable, kind_of
 from archdsl.interpreter import recursion_of, without_collection
-from archdsl.ir.dims import symbol
+from archdsl.ir.dims import Dim, grows, symbol
 from archdsl.ir.graph import Graph, Output, Preprocessing, Ref
+from archdsl.ir.settings import describe
 from archdsl.lang import tree as t
 
 _SYMBOLS = ("H", "W")
@@ -48,6 +50,8 @@ class _NetworkExpander(Expander):
 
     def _input(self, statement: t.Input) -> None:
         name = statement.name.text
+        if name in self.preprocessing:
+            raise Fault("E0203", f"`{name}` is an input already", statement.name.span, help="give it another name")
         channels, height, width = self._size(statement)
         ref = self.session.builder.input(name, channels, height, width)
         self.scope.values[name] = MapValue(ref, self.session.builder.type_of(ref))
@@ -63,8 +67,10 @@ class _NetworkExpander(Expander):
             message = f"the number of channels of `{statement.name.text}` must be known"
             raise Fault("E0507", message, channels.span, help="write a number, or a parameter")
         count = self.value(channels)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise Fault("E0401", f"a number of channels is a positive integer, not {kind_of(count)}", channels.span)
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise Fault("E0401", f"a number of channels is an integer, not {kind_of(count)}", channels.span)
+        if count < 1:
+            raise Fault("E0402", f"a map has at least 1 channel, not {count}", channels.span)
         return count, *(self._extent(statement, dim, s) for dim, s in zip(dims[1:], _SYMBOLS, strict=True))
 
     def _extent(self, statement: t.Input, dim: t.Expr, axis: str) -> Any:
@@ -72,9 +78,20 @@ class _NetworkExpander(Expander):
         if isinstance(dim, t.Name) and dim.text not in self.scope.values:
             if self.session.builder.nodes:
                 message = f"`{dim.text}` is new here: a further input gives its size in terms of the first one's"
-                raise Fault("E0507", message, dim.span)
+                raise Fault("E0507", message, dim.span, help="for example `[1, H // 2, W // 2]`")
             self.scope.values[dim.text] = symbol(axis)
-        return self.value(dim)
+            return symbol(axis)
+        size = self.value(dim)
+        if isinstance(size, bool) or not isinstance(size, int | Dim):
+            raise Fault("E0401", f"an input's size is a name or an integer, not {kind_of(size)}", dim.span)
+        if isinstance(size, int) and size < 1:
+            raise Fault("E0402", f"an input has at least 1 row and 1 column, not {size}", dim.span)
+        if isinstance(size, Dim) and not grows(size):
+            raise Fault("E0402", f"an input's size must grow with the first one's, and {size} does not", dim.span)
+        if isinstance(size, Dim) and size.symbols != {axis}:
+            word = {"H": "height", "W": "width"}[axis]
+            raise Fault("E0507", f"the {word} has a name of its own", dim.span, help="`[3, H, W]`")
+        return size
 
     def _preprocess(self, statement: t.Input, channels: int) -> Preprocessing:
         call = statement.preprocessing
@@ -102,13 +119,14 @@ class _NetworkExpander(Expander):
             if name not in ("mean", "std", "scale"):
                 help = did_you_mean(name, ("mean", "std", "scale")) or "it takes mean, std and scale"
                 raise Fault("E0202", f"preprocessing has no `{name}`", span, help=help)
-            numbers = value if isinstance(value, list | tuple) else [value]
+            numbers = value if isinstance(value, list | tuple) and name != "scale" else [value]
             if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
-                raise Fault("E0401", f"`{name}` is a number, or one per channel", span)
+                wanted = "a number" if name == "scale" else "a number, or one per channel"
+                raise Fault("E0401", f"`{name}` is {wanted}, not {describe(value)}", span)
             if name != "scale" and len(numbers) not in (1, channels):
                 raise Fault("E0402", f"`{name}` has {len(numbers)} numbers for {channels} channels", span)
-            if name == "std" and not all(numbers):
-                raise Fault("E0402", "`std` divides, and cannot be 0", span)
+            if name != "mean" and not all(v > 0 for v in numbers):
+                raise Fault("E0402", f"`{name}` must be above 0, not {describe(value)}", span)
             spread = tuple(float(v) for v in numbers) * (channels // len(numbers) if len(numbers) == 1 else 1)
             made[name] = float(numbers[0]) if name == "scale" else spread
         return made
@@ -204,19 +222,29 @@ class _Run:
         result.parameters = expander.arguments(definition, given, where)
         result.definition = definition
         scope.values.update(result.parameters)
+        self._constants(expander)
         expander.run(definition.tree.body)
         return expander
+
+    def _constants(self, expander: _NetworkExpander) -> None:
+        """Works out the constants of the file, so that what is wrong in one that nothing reads is found too."""
+        for name, definition in self.file.names.items():
+            if isinstance(definition, ConstantDef) and definition.file is self.file:
+                with suppress(Fault, Poisoned):
+                    expander.constant(name, definition)
 
     def _definition(self, session: Session) -> tuple[BlockDef, dict[str, tuple[Any, Span]]]:
         """The network's block, and the parameters that aliases on the way to it give."""
         found: Any = dict(self.file.networks())[self.name]
         given: dict[str, tuple[Any, Span]] = {}
-        seen: set[int] = set()
+        seen: list[AliasDef] = []
         while isinstance(found, AliasDef):
-            if id(found) in seen:
-                message = f"`{self.name}` is a variant of itself"
-                raise Fault("E0505", message, found.tree.name.span)
-            seen.add(id(found))
+            if found in seen:
+                # whichever network of the circle is asked for, the error is the same
+                circle = seen[seen.index(found) :]
+                first = min((alias.tree.name for alias in circle), key=lambda name: (name.span.path, name.span.start))
+                raise Fault("E0505", f"`{first.text}` is a variant of itself", first.span)
+            seen.append(found)
             found, more = self._alias(session, found)
             given = {**more, **given}
         return found, given
@@ -229,10 +257,8 @@ class _Run:
         target = alias.file.names.get(function.text)
         if isinstance(target, BrokenDef):
             raise Poisoned
-        if target is None or (isinstance(target, BlockDef) and not target.tree.is_network):
-            networks = [n for n, d in alias.file.names.items() if isinstance(d, AliasDef | BlockDef)]
-            help = did_you_mean(function.text, networks)
-            raise Fault("E0209", f"there is no network `{function.text}`", function.span, help=help)
+        if not (isinstance(target, AliasDef) or (isinstance(target, BlockDef) and target.tree.is_network)):
+            raise self._no_such_variant(alias, function, target)
         if not isinstance(call, t.Call):
             return target, {}
         evaluator = Expander(session, Scope(alias.file, {}, Paths("", "", False), is_network=True))
@@ -243,6 +269,17 @@ class _Run:
         if isinstance(target, BlockDef):
             self._check_given(target, named)
         return target, named
+
+    @staticmethod
+    def _no_such_variant(alias: AliasDef, function: t.Name, target: Any) -> Fault:
+        if target is not None:
+            what = "a block" if isinstance(target, BlockDef) else "a constant"
+            help = "a variant is of another network"
+            return Fault("E0209", f"`{function.text}` is {what}, not a network", function.span, help=help)
+        known = alias.file.names.items()
+        networks = [n for n, d in known if isinstance(d, AliasDef) or (isinstance(d, BlockDef) and d.tree.is_network)]
+        help = did_you_mean(function.text, networks)
+        return Fault("E0209", f"there is no network `{function.text}`", function.span, help=help)
 
     def _check_given(self, target: BlockDef, named: dict[str, tuple[Any, Span]]) -> None:
         known = [p.name.text for p in target.tree.params]
@@ -279,7 +316,12 @@ class _Run:
             return None
         if not any(not aux for _, _, aux in scope.outputs):
             if not session.diagnostics.failed:
-                session.report(Fault("E0501", f"{self.name} has no output", where, help="`out logits = …`"))
+                what = "no output besides `aux out`" if scope.outputs else "no output"
+                session.report(Fault("E0501", f"{self.name} has {what}", where, help="`out logits = …`"))
+            return None
+        if any(value.type.kind == "indices" for _, value, _ in scope.outputs):
+            message, help = f"{self.name} gives out the indices of a pool", "only `unpool` can read them"
+            session.report(Fault("E0407", message, where, help=help))
             return None
         return [Output(n or f"out{i}", v.ref, aux) for i, (n, v, aux) in enumerate(scope.outputs)]
 

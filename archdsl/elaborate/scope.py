@@ -28,6 +28,8 @@ class Scope:
     """Values given to a block and not yet taken by an `in`."""
     outputs: list[tuple[str | None, Any, bool]] = field(default_factory=list)
     is_network: bool = False
+    starved: bool = False
+    """Whether an `in` found no value left, which has been said."""
 
     def visible(self) -> list[str]:
         """Every name that means something here, for suggestions."""

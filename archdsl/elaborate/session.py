@@ -10,8 +10,9 @@ from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
 from archdsl.diagnostics.place import diagnose, place
 from archdsl.elaborate.values import Fault, MapValue, Searched, Variable
 from archdsl.ir.builder import GraphBuilder
+from archdsl.ir.dims import Dim
 from archdsl.ir.graph import MapType, Origin, Ref
-from archdsl.ir.op import OPS, OpError, call_of
+from archdsl.ir.op import OpError
 
 MAX_NODES = 100_000
 MAX_STEPS = 1_000_000
@@ -126,6 +127,7 @@ class Session:
         """Adds a node at `path` (its name, and the path of its weights). Raises Fault when the op cannot be applied."""
         self.grow(1, span)
         self.step(span, len(inputs))
+        before = len(self.builder.equalities)
         origin = Origin(span, self.frames(span))
         try:
             refs = self.builder.add(op, [m.ref for m in inputs], settings, name=path[0], weights=path[1], origin=origin)
@@ -133,8 +135,16 @@ class Session:
             labels = self._sides(inputs) if error.code in _DISAGREEMENTS else ()
             raise Fault(error.code, error.message, span, label=error.label, help=error.help, labels=labels) from None
         self.grow(len(refs) - 1, span)
+        self._charge_equalities(before, span)
         self._own(span)
         return tuple(MapValue(ref, self.builder.type_of(ref)) for ref in refs)
+
+    def _charge_equalities(self, before: int, span: Span) -> None:
+        """Counts the work of finding for which inputs two sizes agree: sizes repeat only after their period."""
+        for left, right in self.builder.equalities[before:]:
+            difference = left - right
+            if isinstance(difference, Dim):
+                self.step(span, difference.period)
 
     def _sides(self, inputs: Sequence[MapValue]) -> Iterator[Label]:
         """Where two maps that do not go together were made: the first of them, and the first that differs from it."""
@@ -150,8 +160,7 @@ class Session:
         node = self.builder.nodes[-1]
         if not node.weights:
             return
-        inputs = [self.builder.type_of(ref) for ref in node.inputs]
-        shapes = tuple(spec.shape for spec in OPS[node.op].weights(call_of(node.settings, inputs)))
+        shapes = self.builder.shapes
         earlier, where = self.owners.setdefault(node.weights, (shapes, span))
         if earlier != shapes:
             message = f"`{node.weights}` is shared, and would need weights of shape {list(shapes[0])} here"

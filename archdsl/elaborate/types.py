@@ -74,14 +74,14 @@ def check_known(kind: t.TypeExpr) -> None:
 def fits(kind: t.TypeExpr, value: Any) -> bool:
     """Whether a value has the type, ranges aside."""
     if isinstance(kind, t.TupleType):
-        items = value if isinstance(value, tuple | list) else ()
-        return len(items) == len(kind.items) and all(fits(k, v) for k, v in zip(kind.items, items, strict=True))
+        parts = value if isinstance(value, tuple | list) else ()
+        return len(parts) == len(kind.items) and all(fits(k, v) for k, v in zip(kind.items, parts, strict=True))
     if not _CHECKS[kind.name](value):
         return False
     if kind.name == "list" and kind.arguments:
         inner = kind.arguments[0]
         # a range holds integers, and its ends stand for all of them
-        items = {value.first, value.last} if isinstance(value, Range) else value
+        items = (value.first, value.last) if isinstance(value, Range) else value
         return all(fits(inner, item) for item in items)
     return True
 

@@ -12,11 +12,11 @@ from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing
 from archdsl.ir.op import OPS, OpCall, OpError
 from archdsl.ir.settings import complete
 
-
 _MAX_BITS = 64
 _MAX_ATOMS = 64
 
 
+@lru_cache(maxsize=4096)
 def too_involved(size: Size) -> bool:
     """Whether a size has more parts, or larger numbers in it, than any network needs."""
     return _atoms(size) > _MAX_ATOMS
@@ -58,15 +58,17 @@ class GraphBuilder:
 
     nodes: list[Node] = field(default_factory=list)
     equalities: list[tuple[Size, Size]] = field(default_factory=list)
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """Of the weights of the node added last."""
     _types: dict[Ref, MapType] = field(default_factory=dict)
-    _names: set[str] = field(default_factory=set)
+    _by_name: dict[str, Node] = field(default_factory=dict)
 
     def type_of(self, ref: Ref) -> MapType:
         return self._types[ref]
 
     def node(self, ref: Ref) -> Node | None:
         """The node whose result a value is; None for one that no node of this graph computes."""
-        return next((node for node in reversed(self.nodes) if node.name == ref.node), None)
+        return self._by_name.get(ref.node)
 
     @property
     def inputs_given(self) -> bool:
@@ -78,10 +80,10 @@ class GraphBuilder:
 
     def fresh(self, name: str) -> str:
         """A node name that is not taken yet: the name itself, or with `@2`, `@3`, …."""
-        if name not in self._names:
+        if name not in self._by_name:
             return name
         n = 2
-        while f"{name}@{n}" in self._names:
+        while f"{name}@{n}" in self._by_name:
             n += 1
         return f"{name}@{n}"
 
@@ -112,14 +114,14 @@ class GraphBuilder:
         declared.normalize(call)
         types = declared.shape(call)
         chosen = self.fresh(name or op)
-        has_weights = bool(declared.weights(call))
+        self.shapes = tuple(spec.shape for spec in declared.weights(call))
         node = Node(
             chosen,
             op,
             tuple(inputs),
             tuple(call.settings.items()),
             types,
-            (weights or chosen) if has_weights else "",
+            (weights or chosen) if self.shapes else "",
             origin,
         )
         for of in types:
@@ -153,7 +155,7 @@ class GraphBuilder:
 
     def _append(self, node: Node) -> tuple[Ref, ...]:
         self.nodes.append(node)
-        self._names.add(node.name)
+        self._by_name[node.name] = node
         for ref, of in zip(node.refs, node.types, strict=True):
             self._types[ref] = of
         return node.refs

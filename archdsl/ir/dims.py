@@ -265,6 +265,24 @@ def growth(size: Size) -> Fraction:
     return Fraction(ends[1] - ends[0], size.period)
 
 
+MAX_STEPS_TRIED = 64
+
+
+@lru_cache(maxsize=4096)
+def grows(size: Dim) -> bool:
+    """Whether a size becomes larger as the input does, and never smaller on the way."""
+    if _only_adds(size):
+        return True
+    if growth(size) <= 0 or size.period > MAX_STEPS_TRIED:
+        return False
+    values = [size.at(dict.fromkeys(size.symbols, n)) for n in range(size.period + 1)]
+    return values == sorted(values)
+
+
+def _only_adds(size: Dim) -> bool:
+    return all(c > 0 and (isinstance(atom, str) or _only_adds(atom.numerator)) for atom, c in size.terms)
+
+
 def equal_for(a: Size, b: Size) -> Solutions:
     """For which n ≥ 1 of their one symbol two sizes are equal."""
     difference = a - b

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 from archdsl.diagnostics import Frame, Span
 from archdsl.ir.dims import Size, Solutions, value_at
 
-Setting = int | float | bool | str | None | tuple["Setting", ...] | Size
+Setting = int | float | bool | str | None | Fraction | tuple["Setting", ...] | Size
 
 
 class Ref(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from archdsl.ir.access import POINTWISE, Access
@@ -111,8 +112,12 @@ class Op:
     training_only: bool = False
     """True for ops that do nothing at inference (dropout)."""
 
+    @cached_property
+    def _by_name(self) -> dict[str, SettingSpec]:
+        return {s.name: s for s in self.settings}
+
     def setting(self, name: str) -> SettingSpec | None:
-        return next((s for s in self.settings if s.name == name), None)
+        return self._by_name.get(name)
 
     @property
     def arity(self) -> tuple[int, int | None]:

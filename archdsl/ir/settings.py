@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
-from archdsl.ir.dims import Dim, value_at
-from archdsl.ir.op import REQUIRED, Op, OpError, SettingSpec
+from archdsl.ir.dims import Dim, grows, value_at
+from archdsl.ir.op import OPS, REQUIRED, Op, OpError, SettingSpec
 
 MAX_SCALE = 1024
 
@@ -32,15 +33,27 @@ def complete(op: Op, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises OpError: E0202 unknown name, E0208 missing, E0401 wrong kind, E0402 out of range, E0403 no such choice.
     """
-    for name in given:
-        if op.setting(name) is None:
+    settings = dict(_defaults(op.name))
+    for name, value in given.items():
+        spec = op.setting(name)
+        if spec is None:
             raise OpError("E0202", f"{op.name} has no setting `{name}`")
-    return {spec.name: _value(op, spec, given.get(spec.name, spec.default)) for spec in op.settings}
+        settings[name] = _value(op, spec, value)
+    for name, value in settings.items():
+        if value is REQUIRED:
+            spec = op.setting(name)
+            raise OpError("E0208", f"{op.name} needs `{name}`: {spec.doc if spec else ''}")
+    return settings
+
+
+@cache
+def _defaults(name: str) -> Mapping[str, Any]:
+    """The defaults of an op's settings in their complete form, REQUIRED where there is none."""
+    op = OPS[name]
+    return {s.name: s.default if s.default is REQUIRED else _value(op, s, s.default) for s in op.settings}
 
 
 def _value(op: Op, spec: SettingSpec, value: Any) -> Any:
-    if value is REQUIRED:
-        raise OpError("E0208", f"{op.name} needs `{spec.name}`: {spec.doc}")
     if value is None:
         if spec.default is None:
             return None
@@ -144,6 +157,8 @@ def _dims(op: Op, spec: SettingSpec, value: Any) -> tuple[Any, Any]:
     for side in pair:
         if _is_int(side):
             _bounded(op, spec, side)
+        elif not grows(side):
+            raise OpError("E0402", f"`{spec.name}` of {op.name} must grow with the input, and {side} does not")
     return pair
 
 
@@ -152,7 +167,7 @@ def _scale(op: Op, spec: SettingSpec, value: Any) -> tuple[Fraction, Fraction]:
     if pair is None or any(isinstance(v, bool) or not isinstance(v, int | float | Fraction) for v in pair):
         raise _wrong(op, spec, value)
     exact = tuple(Fraction(v).limit_denominator(1 << 16) for v in pair)
-    if not all(1 <= s * MAX_SCALE and s <= MAX_SCALE for s in exact):
+    if not all(s * MAX_SCALE >= 1 and s <= MAX_SCALE for s in exact):
         wanted = f"lie between 1/{MAX_SCALE} and {MAX_SCALE}"
         raise OpError("E0402", f"`{spec.name}` of {op.name} must {wanted}, not {describe(value)}")
     return exact[0], exact[1]

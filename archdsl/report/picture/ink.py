@@ -27,6 +27,7 @@ _LIGHT = {
     "read": "#3b82d6 #3b82d6",
     "hole": "#e5484d #c62a2f",
     "frame": "#eef1f5 #b6c0cb",
+    "outline": "#1c2733",
 }
 _DARK = {
     "card": "#12171e",
@@ -45,6 +46,7 @@ _DARK = {
     "read": "#4a93e6 #4a93e6",
     "hole": "#ff6369 #ff6369",
     "frame": "#222b36 #46525f",
+    "outline": "#e4eaf1",
 }
 
 
@@ -119,12 +121,14 @@ def _towards(x: float, y: float, to_x: float, to_y: float, by: float) -> tuple[f
 
 
 def _style() -> str:
-    base = (
+    shared = (
         f".archdsl text{{font-family:{FONT}}}.archdsl .bold{{font-weight:650}}"
-        ".archdsl .wire{fill:none;stroke-width:1.6}.archdsl .thin{stroke-width:1}"
-        ".archdsl .aux{stroke-dasharray:4 3}"
+        ".archdsl .wire{fill:none;stroke-width:1.6}"
+        ".archdsl .aux{stroke-dasharray:4 3}.archdsl .area{fill-opacity:.35}"
+        ".archdsl .hole{stroke:none}.archdsl .shade1{fill-opacity:.4}.archdsl .shade2{fill-opacity:.6}"
+        ".archdsl .shade3{fill-opacity:.8}"
     )
-    return f"{base}{_colours(_LIGHT)}@media (prefers-color-scheme: dark){{{_colours(_DARK)}}}"
+    return f"{shared}{_colours(_LIGHT)}@media (prefers-color-scheme: dark){{{_colours(_DARK)}}}"
 
 
 def _colours(palette: dict[str, str]) -> str:
@@ -136,6 +140,8 @@ def _rule(name: str, value: str) -> str:
         return f".archdsl .card{{fill:{value}}}"
     if name == "edge":
         return f".archdsl .card{{stroke:{value}}}"
+    if name == "outline":
+        return f".archdsl .outline{{fill:none;stroke-width:1.5;stroke:{value}}}"
     if name == "wire":
         return f".archdsl .wire{{stroke:{value}}}.archdsl .arrow{{fill:{value}}}"
     fill, _, stroke = value.partition(" ")
