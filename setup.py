@@ -23,7 +23,7 @@ def packages() -> list[str]:
 
 
 class BuildWithTables(build_py):
-    """Builds the LALR table beside the grammar, in the tree for an editable install and in the wheel otherwise.
+    """Writes the parser's table and the library's trees beside the grammar: in the tree when editable, else in the wheel.
 
     An editable install is byte-compiled too, as pip does with a wheel: `archdsl check` answers in half the time.
     """
@@ -32,10 +32,13 @@ class BuildWithTables(build_py):
         super().run()
         sys.path.insert(0, str(ROOT))
         try:
+            from archdsl.lang.library import write_trees
             from archdsl.lang.tables import write_tables
         finally:
             sys.path.pop(0)
-        write_tables((ROOT if self.editable_mode else Path(self.build_lib)) / "archdsl" / "lang")
+        built = (ROOT if self.editable_mode else Path(self.build_lib)) / "archdsl" / "lang"
+        write_tables(built)
+        write_trees(built, ROOT / "archdsl" / "std")
         if self.editable_mode:
             for folder in ("archdsl", *MAPPED):
                 compileall.compile_dir(ROOT / folder, quiet=2)

@@ -11,7 +11,8 @@ from archdsl.analyses.memory import Peak, activation_peak, is_free
 from archdsl.analyses.sized import SizedNode, bytes_of, element_bytes, elements, sized
 from archdsl.ir.access import Window
 from archdsl.ir.graph import Graph, Node
-from archdsl.ir.op import OPS
+from archdsl.ir.op import OPS, call_of, no_macs
+from archdsl.ir.settings import at_size
 from archdsl.ir.state import specs_of
 
 # ----------------------------------------------------------------- parameters
@@ -50,7 +51,14 @@ def macs_by_node(graph: Graph, values: Mapping[str, int]) -> dict[str, int]:
 
     Raises KeyError when a symbol of the input's size has no value.
     """
-    return {s.node.name: _macs(s) for s in sized(graph, values)}
+    counted = {node.name: 0 for node in graph.for_inference()}
+    for node in graph.for_inference():
+        op = OPS[node.op]
+        if op.macs is not no_macs:
+            operands = [of.at(values) for of in graph.input_types(node)]
+            call = call_of(at_size(dict(node.settings), values), operands)
+            counted[node.name] = op.macs(call, [of.at(values) for of in node.types])
+    return counted
 
 
 def macs(graph: Graph, values: Mapping[str, int]) -> int:

@@ -35,6 +35,10 @@ class Analyses:
         return cast(_T, self._kept[key])
 
     @cached_property
+    def _needed(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.graph.for_inference())
+
+    @cached_property
     def params(self) -> int:
         """Parameters that the outputs need."""
         return parameters(self.graph)
@@ -42,6 +46,8 @@ class Analyses:
     @cached_property
     def params_train(self) -> int:
         """Parameters in training, those of auxiliary outputs included."""
+        if all(node.name in self._needed for node in self.graph.nodes):
+            return self.params
         return parameters(self.graph, training=True)
 
     def macs(self, values: Mapping[str, int]) -> int:

@@ -12,7 +12,7 @@ from archdsl.analyses.channels import Segments, carried, merged, whole
 from archdsl.analyses.footprint import IMAGE, NOTHING, Budget, Footprint, joined, read
 from archdsl.ir.access import POINTWISE, Access, Context, Unread
 from archdsl.ir.graph import Graph, Node, Ref
-from archdsl.ir.op import OPS, OpCall, call_of
+from archdsl.ir.op import OPS, OpCall, call_of, pointwise
 from archdsl.ir.settings import at_size
 
 Axis = Literal["y", "x"]
@@ -32,7 +32,10 @@ def accesses(graph: Graph, axis: Axis, values: Mapping[str, int] | None = None) 
 def _access(graph: Graph, node: Node, axis: int, values: Mapping[str, int] | None) -> tuple[Access, ...]:
     if not node.inputs:
         return ()
-    op, types = OPS[node.op], graph.input_types(node)
+    op = OPS[node.op]
+    if op.access is pointwise:
+        return (POINTWISE,) * len(node.inputs)
+    types = graph.input_types(node)
     found = op.access(call_of(node.settings, types), axis)
     if not values or not any(getattr(access, "nominal", False) for access in found):
         return found

@@ -10,7 +10,8 @@ from pathlib import Path
 from archdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, Span
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.lang import tree as t
-from archdsl.lang.parser import parse
+from archdsl.lang.library import parse_library
+from archdsl.lang.parser import Parse, parse
 
 VERSION = 1
 _LIBRARY = Path(__file__).parents[1] / "std"
@@ -87,17 +88,16 @@ class Files:
         text = self._read(path, None)
         return None if text is None else self.load(Source(path, text), Path(path).parent)
 
-    def load(self, source: Source, folder: Path | None) -> SpecFile:
-        """A spec from text; `folder` is where its neighbours are, None for none."""
+    def load(self, source: Source, folder: Path | None, parsed: Parse | None = None) -> SpecFile:
+        """A spec from text; `folder` is where its neighbours are, None for none. `parsed` is its tree, if at hand."""
         key = _key(source.path)
         self._loading.append(key)
         try:
-            return self._load(key, source, folder)
+            return self._load(key, parsed or parse(source), folder)
         finally:
             self._loading.pop()
 
-    def _load(self, key: str, source: Source, folder: Path | None) -> SpecFile:
-        parsed = parse(source)
+    def _load(self, key: str, parsed: Parse, folder: Path | None) -> SpecFile:
         for diagnostic in parsed.diagnostics:
             self.diagnostics.add(diagnostic)
         file = SpecFile(parsed.file)
@@ -185,7 +185,8 @@ class Files:
             return None
         if _key(path) in self._loaded:
             return self._loaded[_key(path)]
-        return self.load(Source(path, entry.read_text(encoding="utf-8"), library=True), None)
+        source, parsed = parse_library(name, entry.read_text(encoding="utf-8"))
+        return self.load(source, None, parsed)
 
     def _neighbour(self, file: SpecFile, use: t.Use, folder: Path | None) -> SpecFile | None:
         dotted = ".".join(use.module)

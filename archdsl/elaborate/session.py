@@ -61,14 +61,25 @@ class Session:
     recount: Any = None
     """Called once when the expansion grows past COUNT_FROM: says how many nodes it will have in the end."""
 
+    _outer_of: tuple[Span | None, ...] = ()
+    _outer_frames: tuple[Frame, ...] = ()
+
     # ----------------------------------------------------------- reporting
 
     def frames(self, span: Span) -> tuple[Frame, ...]:
         """The chain of bodies down to `span`, outermost first."""
-        places = [call for _, call in self.stack[1:]] + [span]
-        return tuple(
-            Frame(name, place) for (name, _), place in zip(self.stack, places, strict=True) if place is not None
-        )
+        if not self.stack:
+            return ()
+        return (*self._outer(), Frame(self.stack[-1][0], span))
+
+    def _outer(self) -> tuple[Frame, ...]:
+        """The calls that led to the body being run; worked out once for each of its nodes together."""
+        key = tuple(call for _, call in self.stack)
+        if self._outer_of != key:
+            names = [name for name, _ in self.stack]
+            calls = (Frame(name, call) for name, call in zip(names, key[1:], strict=False) if call is not None)
+            self._outer_of, self._outer_frames = key, tuple(calls)
+        return self._outer_frames
 
     def report(self, fault: Fault) -> None:
         """Adds a diagnostic, unless the same has been said of the same place in the user's text."""

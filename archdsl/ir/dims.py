@@ -65,6 +65,13 @@ class Dim:
             return NotImplemented
         return self - (self // divisor) * divisor
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.terms, self.constant))
+
     @cached_property
     def symbols(self) -> frozenset[str]:
         found: set[str] = set()

@@ -72,7 +72,8 @@ ShapeRule = Callable[[OpCall], tuple[MapType, ...]]
 AccessRule = Callable[[OpCall, int], tuple[Access, ...]]
 
 
-def _pointwise(call: OpCall, axis: int) -> tuple[Access, ...]:
+def pointwise(call: OpCall, axis: int) -> tuple[Access, ...]:
+    """The rule of ops whose results read the same position of every operand."""
     return (POINTWISE,) * len(call.inputs)
 
 
@@ -80,7 +81,8 @@ def _no_weights(call: OpCall) -> tuple[WeightSpec, ...]:
     return ()
 
 
-def _no_macs(call: OpCall, results: Sequence[MapType]) -> int:
+def no_macs(call: OpCall, results: Sequence[MapType]) -> int:
+    """The rule of ops that multiply no matrices: nothing is counted."""
     return 0
 
 
@@ -106,9 +108,9 @@ class Op:
     normalize: Callable[[OpCall], None] = lambda call: None
     shape: ShapeRule = _keep
     weights: Callable[[OpCall], tuple[WeightSpec, ...]] = _no_weights
-    access: AccessRule = _pointwise
+    access: AccessRule = pointwise
     channels: Literal["mix", "keep", "grouped", "concat", "split"] = "keep"
-    macs: Callable[[OpCall, Sequence[MapType]], int] = _no_macs
+    macs: Callable[[OpCall, Sequence[MapType]], int] = no_macs
     training_only: bool = False
     """True for ops that do nothing at inference (dropout)."""
 
@@ -119,7 +121,7 @@ class Op:
     def setting(self, name: str) -> SettingSpec | None:
         return self._by_name.get(name)
 
-    @property
+    @cached_property
     def arity(self) -> tuple[int, int | None]:
         """The fewest and the most operands, None for any number."""
         required = sum(not n.startswith("[") and not n.endswith("*") for n in self.inputs)

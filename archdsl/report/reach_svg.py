@@ -146,7 +146,8 @@ class _Drawing:
         for i, strip in enumerate(self.pair):
             content += _strip(strip, _MARGIN, _HEAD + i * _STRIP, _WIDTH - 2 * _MARGIN)
         content += [ink.text(fitted(self._words(), _TEXT, _WIDTH - 2 * _MARGIN), _MARGIN, top - 8, _TEXT, "soft")]
-        content += self._plane(_MARGIN, top)
+        across = (self.bounds[3] - self.bounds[1]) * self.scale
+        content += self._plane((_WIDTH - across) / 2, top)
         return ink.document(content, _WIDTH, height, title)
 
     def _position(self) -> str:
@@ -165,15 +166,13 @@ class _Drawing:
         height, width = self.frame
         px, py = self._place(x, y, 0, 0)
         size = (width * self.scale, height * self.scale)
-        yield ink.element("rect", x=px, y=py, width=size[0], height=size[1], class_="frame")
+        yield ink.rectangle(px, py, *size, 0, "frame")
         rows, columns = self.plane.rows, self.plane.columns
         if rows.extent:
             rx, ry = self._place(x, y, rows.first, columns.first)
-            extent = {"width": columns.extent * self.scale, "height": rows.extent * self.scale}
-            yield ink.element("rect", x=rx, y=ry, **extent, class_="read area")
+            yield ink.rectangle(rx, ry, columns.extent * self.scale, rows.extent * self.scale, 0, "read area")
             yield from self._unread(rx, ry)
-        outline = {"x": px, "y": py, "width": size[0], "height": size[1]}
-        yield ink.element("rect", **outline, class_="outline")
+        yield ink.rectangle(px, py, *size, 0, "outline")
         words = f"input {height} × {width}"
         if text_width(words, 10.5) + 12 < size[0] and size[1] > 22:
             yield ink.text(words, px + 6, py + 14, 10.5, "ink")

@@ -42,7 +42,7 @@ class Strip:
         """Holes and marks in words."""
         holes = len(self.read.gaps())
         said = [f"{_counted(holes, 'hole')}, {self.unread} unread" if holes else "no holes"]
-        said += ["paths through context left out"] if self.context else []
+        said += ["context left out"] if self.context else []
         said += ["nominal"] if self.nominal else []
         return ", ".join(said)
 

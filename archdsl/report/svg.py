@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archdsl.analyses.cost import macs, parameters
+from archdsl.analyses.fieldofview import FieldOfViewFacts
 from archdsl.analyses.fieldofview import facts as field_of_view_facts
 from archdsl.checking import FACTS_SIZE, nearest_size, size_text
 from archdsl.ir.graph import Graph
@@ -62,12 +63,17 @@ def fact_line(graph: Graph, values: Mapping[str, int] | None = None) -> str:
     parts = [f"{_count(parameters(graph))} parameters"]
     if set(at) >= {"H", "W"}:
         parts.append(f"{_count(macs(graph, at))} MACs at {size_text(at).replace('x', ' × ')}")
-    views = field_of_view_facts(graph, values)
-    exact = {n: v for n, v in views.field_of_view.items() if n not in views.nominal} or views.field_of_view
-    if exact:
-        name, (y, x) = max(exact.items(), key=lambda item: item[1])
+    widest = widest_view(field_of_view_facts(graph, values))
+    if widest is not None:
+        name, (y, x) = widest
         parts.append(f"field of view {y} × {x} at {name}")
     return " · ".join(parts)
+
+
+def widest_view(views: FieldOfViewFacts) -> tuple[str, tuple[int, int]] | None:
+    """The named value that sees furthest, nominal ones only where there is no other, and its field of view."""
+    exact = {n: v for n, v in views.field_of_view.items() if n not in views.nominal} or views.field_of_view
+    return max(exact.items(), key=lambda item: item[1], default=None)
 
 
 def _count(number: int) -> str:

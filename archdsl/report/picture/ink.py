@@ -24,8 +24,8 @@ _LIGHT = {
     "context": "#eadffb #8457d1",
     "resample": "#fdeccb #d0902a",
     "ends": "#ffffff #5b6876",
-    "read": "#3b82d6 #3b82d6",
-    "hole": "#e5484d #c62a2f",
+    "read": "#3b82d6",
+    "hole": "#e5484d",
     "frame": "#eef1f5 #b6c0cb",
     "outline": "#1c2733",
 }
@@ -43,8 +43,8 @@ _DARK = {
     "context": "#2e2148 #a27ff0",
     "resample": "#41300f #e0a846",
     "ends": "#12171e #93a1b0",
-    "read": "#4a93e6 #4a93e6",
-    "hole": "#ff6369 #ff6369",
+    "read": "#4a93e6",
+    "hole": "#ff6369",
     "frame": "#222b36 #46525f",
     "outline": "#e4eaf1",
 }
@@ -125,7 +125,7 @@ def _style() -> str:
         f".archdsl text{{font-family:{FONT}}}.archdsl .bold{{font-weight:650}}"
         ".archdsl .wire{fill:none;stroke-width:1.6}"
         ".archdsl .aux{stroke-dasharray:4 3}.archdsl .area{fill-opacity:.35}"
-        ".archdsl .hole{stroke:none}.archdsl .shade1{fill-opacity:.4}.archdsl .shade2{fill-opacity:.6}"
+        ".archdsl .shade1{fill-opacity:.4}.archdsl .shade2{fill-opacity:.6}"
         ".archdsl .shade3{fill-opacity:.8}"
     )
     return f"{shared}{_colours(_LIGHT)}@media (prefers-color-scheme: dark){{{_colours(_DARK)}}}"
