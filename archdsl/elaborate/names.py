@@ -68,6 +68,10 @@ class _Body:
         if any(isinstance(n, t.Broken) for n in walk(block.body)):
             return
         self._check_ends(block)
+        if not self.reported:
+            self._unused(block)
+
+    def _unused(self, block: t.Block) -> None:
         for param in block.params:
             if param.name.text not in self.used and not block.is_network:
                 message = f"`{param.name.text}` is a parameter of {block.name.text} that nothing reads"

@@ -10,7 +10,7 @@ from archdsl.analyses.fieldofview import FieldOfViewFacts
 from archdsl.analyses.fieldofview import facts as field_of_view_facts
 from archdsl.analyses.hardware import Hardware
 from archdsl.analyses.planar import planar
-from archdsl.diagnostics import Diagnostic, Severity, Span
+from archdsl.diagnostics import Diagnostic, Severity, Source, Span
 from archdsl.diagnostics.columns import safe
 from archdsl.ir.graph import Graph
 from archdsl.report.numbers import data, milliseconds, percent, shape, short
@@ -76,8 +76,14 @@ def _context(net: Network, table: NetworkRows, values: Mapping[str, int] | None)
         "planes": _planes(net.ir, values, views),
         "assertions": [_assertion(a.statement.span, table, net.warnings) for a in net.elaboration.assertions],
         "diagnostics": [_diagnostic(d, table) for d in net.warnings],
-        "source": [] if table.source is None else [safe(line) for line in table.source.text.splitlines()],
+        "source": [] if table.source is None else list(_source(table.source)),
     }
+
+
+def _source(source: Source) -> Iterator[str]:
+    """The lines, as they are counted in diagnostics."""
+    last = len(source.line_starts) - source.text.endswith("\n")
+    return (safe(source.line_text(line)) for line in range(1, last + 1))
 
 
 def _markup(svg: str) -> Any:
@@ -94,7 +100,7 @@ def _given(net: Network) -> list[tuple[str, str]]:
 
 
 def _size(values: Mapping[str, int]) -> str:
-    return " × ".join(str(values[name]) for name in ("H", "W") if name in values) or "the size of its input"
+    return " × ".join(str(values[name]) for name in ("H", "W"))
 
 
 # ----------------------------------------------------------------- facts

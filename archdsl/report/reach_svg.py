@@ -40,7 +40,7 @@ def reach_svg(
     near = middle(graph, ref, size) if at is None else at
     pair = strips(graph, value, values=values, near=near)
     plane = planar(graph, ref, near, values)
-    return _Drawing(value, pair, plane, _frame(graph, size)).svg()
+    return Drawing(value, pair, plane, _frame(graph, size)).svg()
 
 
 def strips_svg(pair: Sequence[Strip]) -> str:
@@ -107,7 +107,7 @@ def _runs(cells: Sequence[float]) -> Iterator[tuple[int, int, int]]:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class Drawing:
     """The whole picture: strips, and the plane below them. `frame` is the input's height and width."""
 
     value: str
@@ -185,7 +185,7 @@ class _Drawing:
         step = max(1, ceil(max(self.plane.rows.extent, self.plane.columns.extent) / _CELLS))
         side = max(step * self.scale, 0.1)
         paths: dict[int, list[str]] = {}
-        for row, cells in enumerate(self._missing(step)):
+        for row, cells in enumerate(self.missing(step)):
             for first, last, shade in _runs(cells):
                 corner = f"M{ink.number(x + first * side)} {ink.number(y + row * side)}"
                 across, down = ink.number((last - first + 1) * side), ink.number(side)
@@ -193,7 +193,7 @@ class _Drawing:
         for shade in sorted(paths):
             yield ink.element("path", d="".join(paths[shade]), class_=f"hole shade{shade}")
 
-    def _missing(self, step: int) -> Iterator[list[float]]:
+    def missing(self, step: int) -> Iterator[list[float]]:
         """For rows of cells, the share of each cell that is not read."""
         rows, columns = self.plane.rows, self.plane.columns
         full = (1 << columns.extent) - 1

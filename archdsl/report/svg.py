@@ -60,9 +60,10 @@ def network_svg(
 def fact_line(graph: Graph, values: Mapping[str, int] | None = None) -> str:
     """Parameters, multiply-adds and the widest field of view in one line."""
     at = dict(values) if values else nearest_size(graph, FACTS_SIZE)
-    parts = [f"{_count(parameters(graph))} parameters"]
-    if set(at) >= {"H", "W"}:
-        parts.append(f"{_count(macs(graph, at))} MACs at {size_text(at).replace('x', ' × ')}")
+    parts = [
+        f"{_count(parameters(graph))} parameters",
+        f"{_count(macs(graph, at))} MACs at {size_text(at).replace('x', ' × ')}",
+    ]
     widest = widest_view(field_of_view_facts(graph, values))
     if widest is not None:
         name, (y, x) = widest

@@ -89,6 +89,9 @@ class _Maker:
         self.inference = {node.name for node in graph.for_inference()}
         self.shared = _shared_weights(parts)
         self.outputs = {out.name for out in graph.outputs}
+        self.names: dict[Ref, list[str]] = {}
+        for name, ref in graph.names:
+            self.names.setdefault(ref, []).append(name)
 
     def box(self, part: Piece) -> Box:
         role = _role(part)
@@ -137,8 +140,7 @@ class _Maker:
         return "resize" if before in (None, after) else _step(before or after, after)
 
     def _tags(self, part: Piece, role: Role) -> tuple[str, ...]:
-        own = {ref for node in part.nodes for ref in node.refs}
-        names = [name for name, ref in self.graph.names if ref in own]
+        names = [name for node in part.nodes for ref in node.refs for name in self.names.get(ref, ())]
         return tuple(n for n in names if n not in self.outputs and not (role == "input" and n == part.name))
 
     def _title(self, part: Piece) -> str:
@@ -172,10 +174,10 @@ def _colour(part: Piece) -> Colour:
         return "ends"
     if part.unit.rates and max(part.unit.rates) > 1:
         return "dilated"
+    if ops & _CONTEXT and not part.unit.rates:
+        return "context"
     if ops & _RESAMPLING:
         return "resample"
-    if ops & _CONTEXT and part.is_context:
-        return "context"
     return "conv" if ops & _WEIGHTED else "plain"
 
 

@@ -57,7 +57,8 @@ def arrange(diagram: Diagram) -> Layout:
     columns = _columns(diagram)
     lanes = tuple(sorted({box.lane for box in diagram.boxes}, reverse=True))
     floor = _Floor(columns)
-    rows = {box.name: floor.place(box, lanes.index(box.lane), diagram) for box in _by_column(diagram, columns)}
+    reads = _reads(diagram)
+    rows = {b.name: floor.place(b, lanes.index(b.lane), reads[b.name]) for b in _by_column(diagram, columns)}
     nets = _nets(diagram)
     spans = {net.value: _span(net, columns) for net in nets}
     running = {
@@ -81,22 +82,27 @@ def _span(net: Net, columns: Mapping[str, int]) -> range:
     return range(columns[net.source] + 1, max(columns[target] for target in net.targets))
 
 
+def _reads(diagram: Diagram) -> dict[str, list[str]]:
+    """For each box, those that it reads."""
+    reads: dict[str, list[str]] = {box.name: [] for box in diagram.boxes}
+    for wire in diagram.wires:
+        reads[wire.target].append(wire.source)
+    return reads
+
+
 # ----------------------------------------------------------------- columns
 
 
 def _columns(diagram: Diagram) -> dict[str, int]:
     """The longest way from an input, for each box; short branches moved up to what they lead to."""
-    before: dict[str, list[str]] = {box.name: [] for box in diagram.boxes}
-    after: dict[str, list[str]] = {box.name: [] for box in diagram.boxes}
-    for wire in diagram.wires:
-        before[wire.target].append(wire.source)
-        after[wire.source].append(wire.target)
+    before = _reads(diagram)
     columns: dict[str, int] = {}
     for box in diagram.boxes:
         columns[box.name] = 1 + max((columns[name] for name in before[box.name]), default=-1)
     latest: dict[str, int] = {}
     for box in reversed(diagram.boxes):
-        latest[box.name] = min((latest[name] - 1 for name in after[box.name]), default=columns[box.name])
+        at = latest.setdefault(box.name, columns[box.name])
+        latest.update((name, min(latest.get(name, at), at - 1)) for name in before[box.name])
     slack = {name: latest[name] - columns[name] for name in columns}
     for branch in _branches(diagram, slack):
         if len(branch) <= _SHORT_BRANCH:
@@ -130,11 +136,10 @@ class _Floor:
         self.taken: set[tuple[Row, int]] = set()
         self.rows: dict[str, Row] = {}
 
-    def place(self, box: Box, lane: int, diagram: Diagram) -> Row:
+    def place(self, box: Box, lane: int, reads: Iterable[str]) -> Row:
         """The row of what the box reads if that is in its lane; else the main row, or the nearest free one."""
         column = self.columns[box.name]
-        read = [w.source for w in diagram.wires if w.target == box.name and w.source in self.rows]
-        wished = [self.rows[name].track for name in read if self.rows[name].lane == lane]
+        wished = [self.rows[name].track for name in reads if self.rows[name].lane == lane]
         track = min(wished, key=abs, default=0)
         row = next(row for row in _rows_around(Row(lane, track)) if (row, column) not in self.taken)
         self.taken.add((row, column))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 
 from archdsl.ir.dims import growth
 from archdsl.ir.graph import Graph, Node, Ref
@@ -48,11 +50,6 @@ class Piece:
     def reads(self) -> tuple[Ref, ...]:
         return replace(self.unit, nodes=self.nodes).reads
 
-    @property
-    def is_context(self) -> bool:
-        """Whether pooling over everything is what it is about, rather than a part of a larger block."""
-        return len(self.nodes) < 12
-
 
 def pieces(graph: Graph) -> tuple[Piece, ...]:
     """The parts of a network, each after those it reads."""
@@ -63,7 +60,7 @@ def pieces(graph: Graph) -> tuple[Piece, ...]:
         found = [_piece(unit) for unit in single]
     else:
         found = _opened(found)
-    found = _folded(graph, _glued(found))
+    found = _folded(graph, _glued(graph, found))
     return tuple(found if len(found) <= MOST else _joined(graph, found))
 
 
@@ -78,17 +75,11 @@ def _owners(parts: Iterable[Piece]) -> dict[Ref, int]:
 def _ordered(parts: Sequence[Piece]) -> list[Piece] | None:
     """The parts so that each comes after what it reads; None where two read each other."""
     owner = _owners(parts)
-    done: set[int] = set()
-    order: list[Piece] = []
-    waiting = list(range(len(parts)))
-    while waiting:
-        ready = [i for i in waiting if {owner[ref] for ref in parts[i].reads} <= done]
-        if not ready:
-            return None
-        order += [parts[i] for i in ready]
-        done.update(ready)
-        waiting = [i for i in waiting if i not in done]
-    return order
+    sorter = TopologicalSorter({i: [owner[ref] for ref in part.reads] for i, part in enumerate(parts)})
+    try:
+        return [parts[i] for i in sorter.static_order()]
+    except CycleError:
+        return None
 
 
 # ----------------------------------------------------------------- opening
@@ -123,11 +114,11 @@ def _spreads(unit: Unit) -> bool:
 # ----------------------------------------------------------------- gluing and folding
 
 
-def _glued(parts: list[Piece]) -> list[Piece]:
+def _glued(graph: Graph, parts: list[Piece]) -> list[Piece]:
     """Normalisations and activations joined to the part before them, where nothing else reads that."""
     result: list[Piece] = []
     place: dict[Ref, int] = {}
-    readers = _readers(parts)
+    readers = _readers(graph, parts)
     for part in parts:
         at = place.get(part.reads[0]) if _is_pointwise(part) else None
         if at is None or readers[part.reads[0]] > 1 or result[at].nodes[0].op == "input":
@@ -144,32 +135,32 @@ def _is_pointwise(part: Piece) -> bool:
     return len(part.nodes) == 1 and part.nodes[0].op in _POINTWISE and len(part.reads) == 1
 
 
-def _readers(parts: Iterable[Piece]) -> dict[Ref, int]:
+def _readers(graph: Graph, parts: Iterable[Piece]) -> Counter[Ref]:
     """How many parts read each value, and how many outputs it is."""
-    counts: dict[Ref, int] = {}
-    for part in parts:
-        outputs = [out.value for out in part.lead.graph.outputs if out.value.node in {n.name for n in part.nodes}]
-        for ref in [*part.reads, *outputs]:
-            counts[ref] = counts.get(ref, 0) + 1
+    counts = Counter(ref for part in parts for ref in part.reads)
+    counts.update(out.value for out in graph.outputs)
     return counts
 
 
 def _folded(graph: Graph, parts: list[Piece]) -> list[Piece]:
     """Runs of equal parts, each reading the one before and no other doing so, as one."""
-    named = {ref for name, ref in graph.names}
-    readers = _readers(parts)
+    named = {ref for _, ref in graph.names}
+    readers = _readers(graph, parts)
     result: list[Piece] = []
+    place: dict[Ref, int] = {}
     for part in parts:
-        before = next((i for i, p in enumerate(result) if part.reads == (p.unit.result,)), None)
-        if before is not None and _continues(result[before], part, named, readers):
-            last = result[before]
-            result[before] = replace(last, unit=part.unit, nodes=last.nodes + part.nodes, count=last.count + 1)
+        at = place.get(part.reads[0]) if len(part.reads) == 1 else None
+        if at is not None and _continues(result[at], part, named, readers):
+            run = result[at]
+            result[at] = replace(run, unit=part.unit, nodes=run.nodes + part.nodes, count=run.count + 1)
         else:
+            at = len(result)
             result.append(part)
+        place[part.unit.result] = at
     return result
 
 
-def _continues(run: Piece, part: Piece, named: set[Ref], readers: dict[Ref, int]) -> bool:
+def _continues(run: Piece, part: Piece, named: set[Ref], readers: Counter[Ref]) -> bool:
     between = run.unit.result
     if between in named or readers[between] > 1 or len(run.unit.results) > 1:
         return False
@@ -178,7 +169,7 @@ def _continues(run: Piece, part: Piece, named: set[Ref], readers: dict[Ref, int]
 
 def _joined(graph: Graph, parts: list[Piece]) -> list[Piece]:
     """Chains of parts at one resolution, bound by one name, as one part each."""
-    readers = _readers(parts)
+    readers = _readers(graph, parts)
     result: list[Piece] = []
     for part in parts:
         last = result[-1] if result else None
