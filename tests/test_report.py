@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from archdsl.network import Network, load, loads
 from archdsl.report.html import render_html
 from archdsl.report.numbers import data, milliseconds, percent, short
 from archdsl.report.picture.boxes import diagram
+from archdsl.report.picture.layout import arrange
 from archdsl.report.picture.lettering import fitted, text_width, wrapped
 from archdsl.report.reach_svg import reach_svg, strips_svg
 from archdsl.report.rows import NetworkRows, Row, network_rows
@@ -323,6 +325,14 @@ def test_no_wire_crosses_a_box(name: str) -> None:
                 assert not (across and down), (way, box)
 
 
+def test_a_wire_to_another_resolution_runs_straight_down_where_it_can() -> None:
+    """RegSeg's stem stands under the image, and its decoder's resizes above what they enlarge."""
+    layout = arrange(diagram(graph_of("regseg")))
+    assert ("image", "stem.ConvBnAct1") in layout.uprights
+    assert ("logits.decoder.conv8", "logits.decoder.resize2") in layout.uprights
+    assert layout.columns["s4.0"] == layout.columns["image"]
+
+
 def test_a_box_tells_kind_channels_rates_and_how_many() -> None:
     """RegSeg's six last blocks of width 256 are one box; the name of the value stands above the last block."""
     boxes = {box.name: box for box in diagram(graph_of("regseg")).boxes}
@@ -472,6 +482,24 @@ def test_the_page_holds_time_against_a_budget(net: Network) -> None:
     page = render_html(net, values=SIZE, hardware=T4, dtype="float16", budget=0.033)
     assert "a T4" in page and "of budget" in page and "33.00 ms" in page
     assert "Least time" not in render_html(net)
+
+
+def test_the_page_of_an_artifact_tells_how_it_was_compiled(net: Network) -> None:
+    """Sizes, engine and its times, passes, and the proof, as the manifest has them."""
+    manifest: Any = SimpleNamespace(
+        sizes=[(512, 1024)],
+        dtype="float32",
+        device="cpu",
+        output="logits",
+        weights="random",
+        engines=[SimpleNamespace(part="all", engine="torch", milliseconds={"torch": 12.345})],
+        passes=[SimpleNamespace(name="fold <bn>", fired=["a", "b"], declined=[])],
+        verification="largest error 1e-6",
+        versions={"torch": "2.11"},
+    )
+    page = render_html(net, manifest=manifest)
+    assert "512 × 1024" in page and "torch (torch 12.3 ms)" in page and "largest error 1e-6" in page
+    assert "fold &lt;bn&gt;" in page and "2 places, not in 0" in page
 
 
 def test_text_of_the_user_is_harmless() -> None:

@@ -11,7 +11,7 @@ from archdsl.elaborate.scope import ANALYSES, BUILTINS, Scope
 from archdsl.elaborate.values import Fault, Poisoned
 from archdsl.ir.settings import describe
 from archdsl.lang import tree as t
-from archdsl.lang.walk import names_in
+from archdsl.lang.walk import names_in, walk
 
 if TYPE_CHECKING:
     from archdsl.elaborate.evaluate import Evaluator
@@ -57,4 +57,5 @@ def is_deferred(condition: t.Expr, scope: Scope) -> bool:
 
 def is_vacuous(condition: t.Expr) -> bool:
     """Whether a condition mentions nothing that could ever differ."""
-    return all(name.text in BUILTINS for name in names_in(condition))
+    searched = any(isinstance(node, t.Search) for node in walk(condition))
+    return not searched and all(name.text in BUILTINS for name in names_in(condition))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from archdsl.diagnostics import Span
@@ -12,7 +12,7 @@ from archdsl.elaborate import builtins
 from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import ANALYSES, BUILTINS, Scope
-from archdsl.elaborate.session import Session
+from archdsl.elaborate.session import MAX_DEPTH, Session
 from archdsl.elaborate.values import (
     POISON,
     BlockModule,
@@ -24,6 +24,7 @@ from archdsl.elaborate.values import (
     Poisoned,
     Range,
     SharedModule,
+    depth_of,
     is_chain,
     is_module,
     is_number,
@@ -207,7 +208,7 @@ class Evaluator:
         return True
 
     def compare(self, symbol: str, a: Any, b: Any, span: Span) -> bool:
-        self.session.spend(sum(ar.weigh(v, span) for v in (a, b)), span)
+        self.session.step(span, ar.weigh(a, span) + ar.weigh(b, span))
         return ar.compare(symbol, a, b, span)
 
     def condition(self, expr: t.Expr) -> bool:
@@ -319,7 +320,15 @@ class Evaluator:
         if inputs:
             return self.apply_op(module.op, [*inputs, *maps], plain, expr.span)
         self._check_required(op, plain, maps, expr.span)
-        return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), expr.span)
+        depth = self.deeper(plain.values(), expr.span)
+        return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), expr.span, depth)
+
+    def deeper(self, values: Iterable[Any], span: Span) -> int:
+        """The depth of a module that is made with these values. Raises Fault E0903 when it is over the limit."""
+        depth = 1 + max(map(depth_of, values), default=0)
+        if depth > MAX_DEPTH:
+            raise Fault("E0903", f"modules stand in one another more than {MAX_DEPTH} deep", span)
+        return depth
 
     def _bind_settings(
         self,

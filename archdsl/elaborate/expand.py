@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from archdsl.diagnostics import Label, Span
@@ -35,6 +36,7 @@ from archdsl.ir.op import OpError
 from archdsl.lang import tree as t
 from archdsl.lang.walk import walk
 
+_STEPS_PER_ASSERT = 64
 _AXES = ("the number of channels", "the height", "the width")
 
 
@@ -70,35 +72,48 @@ class Expander(Evaluator):
             if name in given:
                 raise Fault("E0109", f"`{name}` is given twice, once by its position", where)
             given[name] = (value, where)
-        return BlockModule(block, tuple(self.arguments(block, given, span).items()), span)
+        arguments = tuple(self.arguments(block, given, span).items())
+        return BlockModule(block, arguments, span, self.deeper((value for _, value in arguments), span))
 
     def arguments(self, block: BlockDef, given: dict[str, tuple[Any, Span]], span: Span) -> dict[str, Any]:
         """Every parameter's value: given, or its default, which sees the parameters before it."""
         scope = Scope(block.file, {}, Paths("", "", False), is_network=block.tree.is_network)
         inner = Expander(self.session, scope)
         for param in block.tree.params:
-            name = param.name.text
             if param.type is not None:
                 types.check_known(param.type)
-            if name in given:
-                value, where = given[name]
-            elif param.default is not None:
-                value, where = inner.value(param.default), param.default.span
-            else:
-                message = f"{block.name} needs `{name}`"
-                raise Fault("E0208", message, span, labels=(Label(param.span, "declared here"),))
-            self.session.spend(ar.weigh(value, where), where)
+            value, where = given.get(param.name.text) or inner._default(block, param, span)
+            self.session.step(where, ar.weigh(value, where))
             types.check(param, value, where, inner._domain(param))
-            scope.values[name] = value
+            scope.values[param.name.text] = value
         return scope.values
+
+    def _default(self, block: BlockDef, param: t.Param, span: Span) -> tuple[Any, Span]:
+        if param.default is None:
+            message = f"{block.name} needs `{param.name.text}`"
+            raise Fault("E0208", message, span, labels=(Label(param.span, "declared here"),))
+        with self._working_out(param):
+            return self.value(param.default), param.default.span
+
+    @contextmanager
+    def _working_out(self, param: t.Param) -> Iterator[None]:
+        """Refuses a parameter whose default or range needs, by way of its own block, that default or range."""
+        if param in self.session.binding:
+            raise Fault("E0505", f"`{param.name.text}` is defined by itself", param.name.span)
+        self.session.binding.append(param)
+        try:
+            yield
+        finally:
+            self.session.binding.pop()
 
     def _domain(self, param: t.Param) -> list[Any] | Range | None:
         domain = getattr(param.type, "domain", None)
         if domain is None:
             return None
-        if isinstance(domain, t.RangeExpr):
-            return self._range(domain)
-        return [self.value(item) for item in domain.items]
+        with self._working_out(param):
+            if isinstance(domain, t.RangeExpr):
+                return self._range(domain)
+            return [self.value(item) for item in domain.items]
 
     # ---------------------------------------------------------- application
 
@@ -133,8 +148,9 @@ class Expander(Evaluator):
             paths = self.scope.paths.listed(self.scope.binding)
             if isinstance(module, SharedModule):
                 paths = paths[0], module.path
-            values = self._operands(self.apply(module, values, paths, span), span)
-            self._foresee(modules, index, self.session.nodes - before, span)
+            where = module.span if _inside(module.span, span) else span
+            values = self._operands(self.apply(module, values, paths, where), where)
+            self._foresee(modules, index, self.session.nodes - before, where)
         return values[0] if len(values) == 1 else tuple(values)
 
     def _foresee(self, modules: list[Module], index: int, count: int, span: Span) -> None:
@@ -241,8 +257,8 @@ class Expander(Evaluator):
             except (Fault, Poisoned) as setback:
                 if isinstance(setback, Fault):
                     self.session.report(setback)
-                self.session.setbacks += 1
                 self._poison(statement)
+                self.session.set_back()
 
     def _poison(self, statement: t.Statement) -> None:
         for name in bound_names(statement):
@@ -290,7 +306,8 @@ class Expander(Evaluator):
                 raise Fault("E0401", f"{axis} is an integer or a size, not {kind_of(wanted)}", dim.span)
             if not self._agree(wanted, size, dim.span):
                 message = f"`{statement.name.text}` is {value.type}, and {axis} must be {wanted}"
-                raise Fault("E0307", message, statement.span, label=f"`{dim.span.text}` is {wanted} here")
+                label = f"`{dim.text}` is {wanted} here" if isinstance(dim, t.Name) else ""
+                raise Fault("E0307", message, statement.span, label=label)
 
     def _agree(self, wanted: Size, size: Size, span: Span) -> bool:
         """Whether two sizes are equal, or can be; then which inputs make them so is worked out at the end."""
@@ -338,7 +355,8 @@ class Expander(Evaluator):
             self.scope.values[name] = value  # another name for the same weights
             return
         path = self.scope.paths.applied("", name, name, statement.span)[1]
-        self.scope.values[name] = SharedModule(name, path, tuple(flatten(value)), statement.span)
+        depth = self.deeper([value], statement.span)
+        self.scope.values[name] = SharedModule(name, path, tuple(flatten(value)), statement.span, depth)
 
     def _for(self, statement: t.For) -> None:
         items = ar.iterate(self.value(statement.iterable), statement.iterable.span)
@@ -364,12 +382,17 @@ class Expander(Evaluator):
     def _assert(self, statement: t.Assert) -> None:
         frames = self.session.frames(statement.span)
         scope = Scope(self.scope.file, dict(self.scope.values), Paths("", "", False))
-        self.session.step(statement.span, len(scope.values))
+        self.session.step(statement.span, len(scope.values) + _STEPS_PER_ASSERT)
         assertion = Assertion(statement, scope, frames)
         if is_deferred(statement.condition, self.scope):
             self.assertions.append(assertion)
         elif not self.condition(statement.condition):
             raise Fault("E0601", "this assertion does not hold", statement.span, labels=assertion.sides(self))
+
+
+def _inside(inner: Span, outer: Span) -> bool:
+    """Whether a chain's element was written in the chain itself, and is a better place to point at."""
+    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _declared(block: BlockDef) -> Label:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Severity, Span
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.elaborate.expand import bound_names
-from archdsl.elaborate.files import BrokenDef, SpecFile
+from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, SpecFile
 from archdsl.elaborate.scope import ANALYSES, BUILTINS
 from archdsl.elaborate.types import check_known
 from archdsl.elaborate.values import Fault
@@ -60,15 +60,19 @@ class _Body:
     used: set[str] = field(default_factory=set)
     bound_at: dict[str, Span] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)
+    inputless: bool = False
+    """Whether the block lacks an input: then a name without a meaning is what the input would have bound."""
 
     def block(self, block: t.Block) -> None:
         for param in block.params:
             self._param(param)
+        inside = {type(node) for node in walk(block.body)}
+        self.inputless = t.Input not in inside
         self.statements(block.body.statements)
-        if any(isinstance(n, t.Broken) for n in walk(block.body)):
+        if t.Broken in inside:
             return
-        self._check_ends(block)
-        if not self.reported:
+        self._check_ends(block, inside)
+        if not self.reported and not self.inputless:
             self._unused(block)
 
     def _unused(self, block: t.Block) -> None:
@@ -107,8 +111,7 @@ class _Body:
         else:
             self.read(value)
 
-    def _check_ends(self, block: t.Block) -> None:
-        found = {type(n) for n in walk(block.body)}
+    def _check_ends(self, block: t.Block, found: set[type[t.Node]]) -> None:
         for kind, code, what in ((t.Input, "E0502", "no input"), (t.Output, "E0501", "no output")):
             if kind not in found:
                 help = ("`in image [3, H, W]`" if block.is_network else "`in x`") if kind is t.Input else "`out …`"
@@ -204,7 +207,7 @@ class _Body:
         if self._means_something(name):
             return
         self.file.unknown.add(node.span.start)
-        if name in self.reported:
+        if name in self.reported or self.inputless:
             return
         self.reported.add(name)
         help = ""
@@ -212,8 +215,16 @@ class _Body:
             help = f"feature maps go together with `{_OPERATORS[name]}`"
         elif len(self.diagnostics.items) < _MOST_SUGGESTIONS:
             ops = [op for op in OPS if op not in _HIDDEN]
-            help = did_you_mean(name, [*self.known, *self.file.names, *ops, *BUILTINS])
+            help = did_you_mean(name, [*self.known, *self._usable(), *ops, *BUILTINS])
         self.diagnostics.add(Diagnostic("E0201", f"`{name}` is not defined", node.span, help=help))
+
+    def _usable(self) -> Iterator[str]:
+        """The names of the file that can stand in a body: those of networks cannot."""
+        for name, definition in self.file.names.items():
+            if not (
+                isinstance(definition, AliasDef) or (isinstance(definition, BlockDef) and definition.tree.is_network)
+            ):
+                yield name
 
     def _means_something(self, name: str) -> bool:
         if name in self.file.names or name in BUILTINS or (name in OPS and name not in _HIDDEN):

@@ -15,7 +15,7 @@ from archdsl.elaborate.expand import Expander
 from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef, SpecFile
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
-from archdsl.elaborate.session import Session, TooLarge
+from archdsl.elaborate.session import Hopeless, Session, TooLarge
 from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable, kind_of
 from archdsl.interpreter import recursion_of, without_collection
 from archdsl.ir.dims import Dim, grows, symbol
@@ -185,6 +185,8 @@ class _Run:
         except TooLarge as over:
             self.diagnostics.add(over.diagnostic)
             return result
+        except Hopeless:
+            return result
         if body is not None:
             self._finish(session, body, result)
         return result
@@ -196,6 +198,8 @@ class _Run:
             self._expand(session, Elaboration(self.name, None))
         except TooLarge as over:
             return sys.maxsize if over.diagnostic.code == "E0902" else 0
+        except Hopeless:
+            return 0
         return session.nodes
 
     def _expand(self, session: Session, result: Elaboration) -> _NetworkExpander | None:

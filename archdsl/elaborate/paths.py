@@ -12,9 +12,9 @@ from archdsl.elaborate.values import Fault
 class Paths:
     """Hands out names within one body.
 
-    A network names what it applies by the binding, then the index in a list, or the kind with its ordinal. A block leaves
-    the binding out except before an index. `nodes` and `weights` are the body's own paths; they differ where a shared
-    module is used again.
+    A network names what it applies by the binding, then the index in a list, or the kind with its ordinal. A block
+    leaves the binding out except before an index. `nodes` and `weights` are the body's own paths; they differ where a
+    shared module is used again.
     """
 
     nodes: str

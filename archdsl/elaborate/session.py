@@ -13,11 +13,14 @@ from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.dims import Dim
 from archdsl.ir.graph import MapType, Origin, Ref
 from archdsl.ir.op import OpError
+from archdsl.lang import tree as t
 
 MAX_NODES = 100_000
 MAX_STEPS = 1_000_000
 MAX_DEPTH = 64
-_ITEMS_PER_STEP = 8
+_STEPS_PER_OPERAND = 4
+MAX_SETBACKS = 1_000
+_ITEMS_PER_STEP = 4
 COUNT_FROM = 4_096
 COUNT_EXPANSIONS = 64
 """Networks past this many nodes and applied blocks are counted, blocks of equal arguments once, before they go on."""
@@ -33,6 +36,10 @@ class TooLarge(Exception):
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
         self.diagnostic = diagnostic
+
+
+class Hopeless(Exception):
+    """So many statements failed that the rest is not worth looking at."""
 
 
 @dataclass
@@ -53,6 +60,8 @@ class Session:
     """Weight paths in use, with the shapes they stand for, and where they were used first."""
     setbacks: int = 0
     """Statements that failed, or depend on one that did."""
+    binding: list[t.Param] = field(default_factory=list)
+    """Parameters whose default or range is being worked out."""
     _reported: set[tuple[str, Span]] = field(default_factory=set)
     _by_span: dict[tuple[str, int], int] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
@@ -97,6 +106,12 @@ class Session:
         """The end of the expansion, with the place where it stood; by the time it is caught, the stack is gone."""
         return TooLarge(self._diagnostic(fault))
 
+    def set_back(self) -> None:
+        """Counts a statement that failed. Raises Hopeless when there were so many that more would help nobody."""
+        self.setbacks += 1
+        if self.setbacks > MAX_SETBACKS:
+            raise Hopeless
+
     # -------------------------------------------------------------- limits
 
     def spend(self, items: int, span: Span) -> None:
@@ -137,7 +152,7 @@ class Session:
     ) -> tuple[MapValue, ...]:
         """Adds a node at `path` (its name, and the path of its weights). Raises Fault when the op cannot be applied."""
         self.grow(1, span)
-        self.step(span, len(inputs))
+        self.step(span, _STEPS_PER_OPERAND * len(inputs))
         before = len(self.builder.equalities)
         origin = Origin(span, self.frames(span))
         try:

@@ -68,6 +68,8 @@ class OpModule:
     settings: tuple[tuple[str, Any], ...]
     maps: tuple[MapValue, ...]
     span: Span = field(compare=False)
+    depth: int = field(default=1, compare=False)
+    """How deep modules stand in one another's settings: 1 for none."""
 
     @property
     def kind(self) -> str:
@@ -84,6 +86,7 @@ class BlockModule:
     block: BlockDef
     arguments: tuple[tuple[str, Any], ...]
     span: Span = field(compare=False)
+    depth: int = field(default=1, compare=False)
 
     @property
     def kind(self) -> str:
@@ -101,6 +104,7 @@ class SharedModule:
     path: str
     modules: tuple[Module, ...]
     span: Span = field(compare=False)
+    depth: int = field(default=1, compare=False)
 
     @property
     def kind(self) -> str:
@@ -163,6 +167,13 @@ def is_chain(value: Any) -> bool:
     if isinstance(value, list):
         return all(is_chain(item) for item in value)
     return is_module(value)
+
+
+def depth_of(value: Any) -> int:
+    """How deep modules stand in one another, in a value or in the lists of it."""
+    if isinstance(value, list | tuple):
+        return max(map(depth_of, value), default=0)
+    return value.depth if is_module(value) else 0
 
 
 def odd_one(value: Any) -> Any:

@@ -64,7 +64,7 @@ class OpCall:
 
     def require_equal(self, a: Size, b: Size) -> None:
         """Notes that two sizes must agree; which input sizes allow that is worked out for the whole network."""
-        if not same(a, b):
+        if a != b and not same(a, b):
             self.equalities.append((a, b))
 
 
@@ -90,7 +90,7 @@ def _keep(call: OpCall) -> tuple[MapType, ...]:
     return (call.inputs[0],)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Op:
     """One primitive op.
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from archdsl.ir.dims import Dim, grows, value_at
-from archdsl.ir.op import OPS, REQUIRED, Op, OpError, SettingSpec
+from archdsl.ir.op import REQUIRED, Op, OpError, SettingSpec
 
 MAX_SCALE = 1024
 
@@ -33,7 +33,7 @@ def complete(op: Op, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises OpError: E0202 unknown name, E0208 missing, E0401 wrong kind, E0402 out of range, E0403 no such choice.
     """
-    settings = dict(_defaults(op.name))
+    settings = dict(defaults(op))
     for name, value in given.items():
         spec = op.setting(name)
         if spec is None:
@@ -47,9 +47,8 @@ def complete(op: Op, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _defaults(name: str) -> Mapping[str, Any]:
+def defaults(op: Op) -> Mapping[str, Any]:
     """The defaults of an op's settings in their complete form, REQUIRED where there is none."""
-    op = OPS[name]
     return {s.name: s.default if s.default is REQUIRED else _value(op, s, s.default) for s in op.settings}
 
 

@@ -19,16 +19,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import archdsl.ir.ops  # noqa: F401  (registers the ops)
 from archdsl.ir.dims import Solutions
 from archdsl.ir.graph import Graph, MapType, Node, Output, Preprocessing, Ref
 from archdsl.ir.op import OPS, REQUIRED, Op
-from archdsl.ir.settings import complete
+from archdsl.ir.settings import defaults as completed_defaults
 
 VERSION = 1
 PLAIN_NAME = r"[^\W\d][\w.@]*"
@@ -106,11 +105,9 @@ def _left_out(node: Node) -> set[str] | None:
     return {name for name, value in node.settings if name in known and show_value(value) == show_value(known[name])}
 
 
-@lru_cache(maxsize=1024)
 def defaults(op: Op) -> Mapping[str, Any]:
     """The settings of an op that need not be given, in the form that nodes hold."""
-    optional = replace(op, settings=tuple(spec for spec in op.settings if spec.default is not REQUIRED))
-    return complete(optional, {})
+    return {name: value for name, value in completed_defaults(op).items() if value is not REQUIRED}
 
 
 # ----------------------------------------------------------------- parts of a line

@@ -55,7 +55,8 @@ class Strip:
 def strips(
     graph: Graph, value: Ref | str, *, values: Mapping[str, int] | None = None, near: tuple[int, int] = (0, 0)
 ) -> tuple[Strip, Strip]:
-    """The strips of a value for rows and for columns: of the position `near` (row, column) that misses most.
+    """The strips of a value for rows and for columns: of the position near `near` (row, column) that
+    misses most, and of those the one that reads widest.
 
     A value is given by its name in the network's body, or by reference; KeyError for an unknown name.
     """
@@ -79,8 +80,9 @@ def all_strips(
 
 def _strip(result: ReachResult, value: Ref | str, near: int) -> Strip:
     footprint = result.footprint(value)
-    at = max(range(near, near + len(footprint.phases)), key=lambda c: footprint.column(c).holes.bit_count())
-    return Strip(str(value), result.axis, at, footprint.column(at), footprint.context, footprint.nominal)
+    reads = {at: footprint.column(at) for at in range(near, near + len(footprint.phases))}
+    at = max(reads, key=lambda column: (reads[column].holes.bit_count(), reads[column].extent))
+    return Strip(str(value), result.axis, at, reads[at], footprint.context, footprint.nominal)
 
 
 def last_of(read: Positions) -> int:

@@ -92,12 +92,14 @@ class Picture:
 
     @property
     def width(self) -> float:
+        """In pixels, wide enough for boxes, words and legend."""
         words = max(text_width(self.facts, _FACTS), text_width(self.title, _TITLE, bold=True))
         content = max(self.geometry.right + 14, min(words, 900.0) + _MARGIN + 1, _LEAST_WIDTH, self._legend_width())
         return content + _MARGIN
 
     @property
     def height(self) -> float:
+        """In pixels."""
         return self.geometry.bottom + _LEGEND + 10
 
     def svg(self) -> str:

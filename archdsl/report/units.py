@@ -27,6 +27,7 @@ class Unit:
 
     @cached_property
     def kind(self) -> str:
+        """The block or op that the unit is."""
         if self.block is not None:
             return self.block
         if len(self.nodes) == 1:
@@ -73,6 +74,7 @@ class Unit:
 
     @cached_property
     def type(self) -> MapType:
+        """The type of the result."""
         return self.graph.type_of(self.result)
 
     @cached_property

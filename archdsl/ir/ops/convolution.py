@@ -78,7 +78,8 @@ def _check_groups(channels: int, out: int, groups: int, hint: str) -> None:
     for what, count in (("input", channels), ("output", out)):
         if count % groups:
             message = f"{count} {what} channels cannot be cut into {groups} equal groups"
-            raise OpError("E0303", message, f"{hint}use {divisors_near(count, groups)} groups")
+            help = f"{hint}use a number of groups that divides {count}, such as {divisors_near(count, groups)}"
+            raise OpError("E0303", message, help)
 
 
 def _normalize_conv(call: OpCall) -> None:
@@ -270,7 +271,7 @@ def _deform_access(call: OpCall, axis: int) -> tuple[Access, ...]:
 register(
     Op(
         "deform_conv",
-        "Deformable convolution: every tap moves by a learned (dy, dx) in input pixels; `mask` scales taps (version 2).",
+        "Deformable convolution: each tap moves by a learned (dy, dx) in input pixels; `mask` scales taps (version 2).",
         (OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, GROUP_WIDTH, BIAS, INIT, FROZEN),
         inputs=("x", "offsets", "[mask]"),
         normalize=_normalize_conv,

@@ -86,7 +86,7 @@ def _normalize_split(call: OpCall) -> None:
             raise OpError(
                 "E0302",
                 f"{channels} channels cannot be split into {parts} equal parts",
-                f"use {divisors_near(channels, parts)} parts, or give their sizes",
+                f"give their sizes, or a number that divides {channels}, such as {divisors_near(channels, parts)}",
             )
         call.settings["parts"] = (channels // parts,) * parts
     elif len(parts) > MAX_PARTS:

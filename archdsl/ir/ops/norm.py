@@ -40,7 +40,11 @@ def _check_groups(call: OpCall) -> None:
     channels, groups = call.inputs[0].channels, call["groups"]
     if channels % groups:
         message = f"{channels} channels cannot be cut into {groups} equal groups"
-        raise OpError("E0303", message, f"use {divisors_near(channels, groups)} groups")
+        raise OpError(
+            "E0303",
+            message,
+            f"use a number of groups that divides {channels}, such as {divisors_near(channels, groups)}",
+        )
 
 
 def _context(call: OpCall, axis: int) -> tuple[Access, ...]:

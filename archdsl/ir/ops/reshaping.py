@@ -89,7 +89,8 @@ def _check_shuffle(call: OpCall) -> None:
     if call.inputs[0].channels % call["groups"]:
         channels, groups = call.inputs[0].channels, call["groups"]
         message = f"{channels} channels cannot be cut into {groups} equal groups"
-        raise OpError("E0303", message, f"use {divisors_near(channels, groups)} groups")
+        help = f"use a number of groups that divides {channels}, such as {divisors_near(channels, groups)}"
+        raise OpError("E0303", message, help)
 
 
 register(

@@ -63,6 +63,7 @@ class Diagram:
 
     @cached_property
     def by_name(self) -> Mapping[str, Box]:
+        """The boxes by name."""
         return {box.name: box for box in self.boxes}
 
 
@@ -94,6 +95,7 @@ class _Maker:
             self.names.setdefault(ref, []).append(name)
 
     def box(self, part: Piece) -> Box:
+        """The box of a part."""
         role = _role(part)
         box = Box(
             part.name,
@@ -114,6 +116,7 @@ class _Maker:
         return replace(box, lines=tuple(self._lines(part, role)))
 
     def output(self, name: str, value: Ref, aux: bool) -> Box:
+        """The box at which an output of the network ends."""
         of = self.graph.type_of(value)
         title = f"{'auxiliary output' if aux else 'output'} {name}: {shape(of)}"
         lane = self.lanes[self.owner[value]]

@@ -87,6 +87,7 @@ class Geometry:
 
     @cached_property
     def drawn(self) -> Mapping[str, Drawn]:
+        """The boxes by name, sized."""
         return {box.name: drawn(box) for box in self.layout.diagram.boxes}
 
     @cached_property
@@ -106,19 +107,28 @@ class Geometry:
     def _tag_width(self, name: str) -> float:
         box = self.drawn[name].box
         width = text_width(self.tag(name), TAG, bold=True) if box.tags else 0.0
-        # beside the middle of a sign, where a wire may come from above
-        return 2 * (width + 4) if width and box.role == "sign" else width
+        return 2 * (width + 5) if width and self._is_open_above(name) else width
 
     def tag_place(self, name: str) -> tuple[float, float]:
         """Where the names above a box begin: left end and baseline."""
         item = self.drawn[name]
-        left = self.x(name) + 4 if item.box.role == "sign" else self.sides(name)[0] + 1
+        left = self.x(name) + 5 if self._is_open_above(name) else self.sides(name)[0] + 1
         lift = STACK if item.box.count > 1 else 0.0
         return left, self.y(self.layout.rows[name]) - item.height / 2 - lift - 5
 
     def tag(self, name: str) -> str:
         """The names above a box, as drawn."""
-        return fitted(", ".join(self.drawn[name].box.tags), TAG, _ROOM + 2 * _PADDING, bold=True)
+        room = _ROOM * 0.7 if self._is_open_above(name) else _ROOM + 2 * _PADDING
+        return fitted(", ".join(self.drawn[name].box.tags), TAG, room, bold=True)
+
+    def _is_open_above(self, name: str) -> bool:
+        """Whether a wire may come or leave at the middle of the top, so that names stand beside it."""
+        return self.drawn[name].box.role == "sign" or name in self._topped
+
+    @cached_property
+    def _topped(self) -> frozenset[str]:
+        rows = self.layout.rows
+        return frozenset(max(ends, key=lambda name: rows[name]) for ends in self.layout.uprights)
 
     def gap(self, column: int) -> float:
         """The width of the gap before a column."""
@@ -130,6 +140,7 @@ class Geometry:
 
     @property
     def right(self) -> float:
+        """Where the last column ends."""
         return self._edges[-1][1] if self._edges else self.left
 
     def x(self, name: str) -> float:
@@ -183,8 +194,5 @@ class Geometry:
 
     @property
     def bottom(self) -> float:
+        """Where the last lane ends."""
         return self.lane(len(self.layout.lanes) - 1)[1] if self._rows else self.top
-
-    @property
-    def row_order(self) -> tuple[Row, ...]:
-        return tuple(sorted(self._rows))

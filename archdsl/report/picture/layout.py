@@ -1,12 +1,12 @@
 """Where the boxes of a picture stand: columns from left to right by who reads whom, lanes by resolution.
 
 Each lane is one or more rows. A box, or the long part of a wire, has its stretch of a row to itself, so that no wire
-ever crosses a box: wires change rows only between columns.
+ever crosses a box: wires change rows only between columns, or straight up or down where nothing stands between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -36,14 +36,19 @@ class Net:
     row: Row | None = None
 
 
+Upright = tuple[str, str]
+"""A wire straight up or down, by the names of the boxes at its ends: they stand in one column."""
+
+
 @dataclass(frozen=True)
 class Layout:
-    """Columns and rows of boxes by name, the nets with their rows, and the lanes from the top."""
+    """Columns and rows of boxes by name, the nets with their rows, the upright wires, and the lanes from the top."""
 
     diagram: Diagram
     columns: Mapping[str, int]
     rows: Mapping[str, Row]
     nets: tuple[Net, ...]
+    uprights: frozenset[Upright]
     lanes: tuple[Fraction, ...]
 
     @property
@@ -53,21 +58,49 @@ class Layout:
 
 
 def arrange(diagram: Diagram) -> Layout:
-    """A place for every box and every long wire."""
-    columns = _columns(diagram)
+    """A place for every box and every long wire.
+
+    A wire to another lane is upright where nothing stands in its way; which are is found by trying all, and giving up
+    those that are blocked.
+    """
+    by_name = diagram.by_name
+    uprights = {(w.source, w.target) for w in diagram.wires if by_name[w.source].lane != by_name[w.target].lane}
     lanes = tuple(sorted({box.lane for box in diagram.boxes}, reverse=True))
-    floor = _Floor(columns)
-    reads = _reads(diagram)
-    rows = {b.name: floor.place(b, lanes.index(b.lane), reads[b.name]) for b in _by_column(diagram, columns)}
+    while True:
+        columns = _columns(diagram, uprights)
+        floor = _Floor(columns)
+        floor.furnish(diagram, lanes)
+        blocked = set(_blocked(floor, uprights))
+        if not blocked:
+            break
+        uprights -= blocked
+    kept = frozenset(w for w in uprights if columns[w[0]] == columns[w[1]])
+    return Layout(diagram, columns, floor.rows, tuple(_laid(diagram, floor)), kept, lanes)
+
+
+def _laid(diagram: Diagram, floor: _Floor) -> Iterator[Net]:
+    """The nets, the shortest of the long ones laid first."""
     nets = _nets(diagram)
-    spans = {net.value: _span(net, columns) for net in nets}
-    running = {
-        net.value: floor.lay(net, spans[net.value])
-        for net in sorted(nets, key=lambda n: (len(spans[n.value]), columns[n.source]))
-        if spans[net.value]
-    }
-    routed = tuple(Net(n.value, n.source, n.targets, running.get(n.value)) for n in nets)
-    return Layout(diagram, columns, rows, routed, lanes)
+    spans = {net.value: _span(net, floor.columns) for net in nets}
+    long = sorted((n for n in nets if spans[n.value]), key=lambda n: (len(spans[n.value]), floor.columns[n.source]))
+    rows = {net.value: floor.lay(net, spans[net.value]) for net in long}
+    return (Net(n.value, n.source, n.targets, rows.get(n.value)) for n in nets)
+
+
+def _blocked(floor: _Floor, uprights: set[Upright]) -> Iterator[Upright]:
+    """The upright wires that meet a box on their way, or end on the same side of a box as another."""
+    ends: set[tuple[str, bool]] = set()
+    inside: dict[int, list[Row]] = {}
+    for name, column in floor.columns.items():
+        inside.setdefault(column, []).append(floor.rows[name])
+    for source, target in sorted(uprights):
+        if floor.columns[source] != floor.columns[target]:
+            continue
+        start, end = floor.rows[source], floor.rows[target]
+        side = (target, start < end)
+        if side in ends or any(min(start, end) < row < max(start, end) for row in inside[floor.columns[source]]):
+            yield source, target
+        ends.add(side)
 
 
 def _nets(diagram: Diagram) -> tuple[Net, ...]:
@@ -93,16 +126,18 @@ def _reads(diagram: Diagram) -> dict[str, list[str]]:
 # ----------------------------------------------------------------- columns
 
 
-def _columns(diagram: Diagram) -> dict[str, int]:
+def _columns(diagram: Diagram, uprights: set[Upright]) -> dict[str, int]:
     """The longest way from an input, for each box; short branches moved up to what they lead to."""
     before = _reads(diagram)
     columns: dict[str, int] = {}
     for box in diagram.boxes:
-        columns[box.name] = 1 + max((columns[name] for name in before[box.name]), default=-1)
+        least = (columns[name] + ((name, box.name) not in uprights) for name in before[box.name])
+        columns[box.name] = max(least, default=0)
     latest: dict[str, int] = {}
     for box in reversed(diagram.boxes):
         at = latest.setdefault(box.name, columns[box.name])
-        latest.update((name, min(latest.get(name, at), at - 1)) for name in before[box.name])
+        for name in before[box.name]:
+            latest[name] = min(latest.get(name, at), at - ((name, box.name) not in uprights))
     slack = {name: latest[name] - columns[name] for name in columns}
     for branch in _branches(diagram, slack):
         if len(branch) <= _SHORT_BRANCH:
@@ -121,10 +156,6 @@ def _branches(diagram: Diagram, slack: Mapping[str, int]) -> Iterable[set[str]]:
     return list({id(group): group for group in branch.values()}.values())
 
 
-def _by_column(diagram: Diagram, columns: Mapping[str, int]) -> list[Box]:
-    return sorted(diagram.boxes, key=lambda box: columns[box.name])
-
-
 # ----------------------------------------------------------------- rows
 
 
@@ -135,6 +166,12 @@ class _Floor:
         self.columns = columns
         self.taken: set[tuple[Row, int]] = set()
         self.rows: dict[str, Row] = {}
+
+    def furnish(self, diagram: Diagram, lanes: Sequence[Fraction]) -> None:
+        """Places every box."""
+        reads = _reads(diagram)
+        for box in sorted(diagram.boxes, key=lambda box: self.columns[box.name]):
+            self.place(box, lanes.index(box.lane), reads[box.name])
 
     def place(self, box: Box, lane: int, reads: Iterable[str]) -> Row:
         """The row of what the box reads if that is in its lane; else the main row, or the nearest free one."""

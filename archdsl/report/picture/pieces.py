@@ -40,14 +40,17 @@ class Piece:
 
     @property
     def name(self) -> str:
+        """The path of the first of the equal units."""
         return self.lead.name
 
     @property
     def is_block(self) -> bool:
+        """Whether this is a block of the text rather than an op."""
         return self.lead.is_block
 
     @cached_property
     def reads(self) -> tuple[Ref, ...]:
+        """The values that it reads from other parts."""
         return replace(self.unit, nodes=self.nodes).reads
 
 

@@ -60,14 +60,25 @@ class Router:
 
     def _drops(self) -> set[tuple[Net, str]]:
         """Wires that enter a sign from above or below, where the way there is free."""
-        found: dict[tuple[Net, str], tuple[int, int, int]] = {}
+        found = self._uprights()
+        upright = set(found)
         for net in self.layout.nets:
             for target in net.targets:
-                stretch = self._drop(net, target)
+                stretch = None if (net, target) in upright else self._drop(net, target)
                 if stretch is not None and not _overlaps(stretch, target, found):
                     found[net, target] = stretch
                     self.runs[self._row_before(net, target), stretch[0]] = net
-        return set(found)
+        return set(found) - upright
+
+    def _uprights(self) -> dict[tuple[Net, str], tuple[int, int, int]]:
+        """The columns and rows (first, last) that upright wires take."""
+        rows, columns = self.layout.rows, self.layout.columns
+        found = {}
+        for net in self.layout.nets:
+            for target in (t for t in net.targets if (net.source, t) in self.layout.uprights):
+                low, high = sorted((self.order[rows[net.source]], self.order[rows[target]]))
+                found[net, target] = (columns[target], low, high)
+        return found
 
     def _drop(self, net: Net, target: str) -> tuple[int, int, int] | None:
         """The column and the rows (first, last) that a way straight into a sign would take; None where it cannot."""
@@ -98,7 +109,8 @@ class Router:
                 hops.setdefault(first, []).append(_Hop(net, None, rows[net.source], net.row))
             for target in net.targets:
                 start = self._row_before(net, target)
-                if (net, target) not in self.dropped and start != rows[target]:
+                turns = (net, target) not in self.dropped and (net.source, target) not in self.layout.uprights
+                if turns and start != rows[target]:
                     hops.setdefault(columns[target], []).append(_Hop(net, target, start, rows[target]))
         return hops
 
@@ -149,6 +161,8 @@ class Router:
 
     def _points(self, g: Geometry, net: Net, target: str) -> list[Point]:
         rows, columns = self.layout.rows, self.layout.columns
+        if (net.source, target) in self.layout.uprights:
+            return _upright(g, net.source, target)
         y = g.y(rows[net.source])
         points = [(g.sides(net.source)[1], y)]
         before = self._row_before(net, target)
@@ -164,6 +178,17 @@ class Router:
             x = g.slot(columns[target], self.places[columns[target], net, target])
             points += [(x, y), (x, end)]
         return [*points, (g.sides(target)[0], end)]
+
+
+def _upright(g: Geometry, source: str, target: str) -> list[Point]:
+    """From the top or bottom of a box to that of another in its column."""
+    rows, down = g.layout.rows, g.layout.rows[source] < g.layout.rows[target]
+    start, end = g.y(rows[source]), g.y(rows[target])
+    ways = (g.drawn[source].height / 2, -g.drawn[target].height / 2)
+    return [
+        (g.x(source), start + (ways[0] if down else -ways[0])),
+        (g.x(target), end + (ways[1] if down else -ways[1])),
+    ]
 
 
 def _overlaps(
