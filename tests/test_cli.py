@@ -1,0 +1,256 @@
+"""What people type, and what it prints, writes and ends with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+SPEC = """arch 1
+
+network Tiny(classes: int = 4) {
+  in image [3, H, W]
+  s2 = image -> conv(8, 3, stride=2) -> bn -> relu
+  out logits = s2 -> conv(classes) -> resize(like=image)
+}
+"""
+
+
+def archdsl(*arguments: str | Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a folder, and holds it to its exit code."""
+    command = [sys.executable, "-m", "archdsl", *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with one small spec."""
+    (tmp_path / "tiny.arch").write_text(SPEC, encoding="utf-8")
+    return tmp_path
+
+
+def test_check_prints_facts(folder: Path) -> None:
+    """A spec without errors ends in its facts and 0."""
+    out = archdsl("check", "tiny.arch", cwd=folder).stdout
+    assert "tiny.arch  Tiny: ok" in out
+    assert "268 parameters" in out
+
+
+def test_check_json_has_the_documented_fields(folder: Path) -> None:
+    """`--format json` is one object on standard output, with every fact of interface."""
+    content = json.loads(archdsl("check", "tiny.arch", "--format", "json", cwd=folder).stdout)
+    (entry,) = content["specs"]
+    assert content["version"] == 1
+    assert (entry["path"], entry["network"], entry["ok"], entry["diagnostics"]) == ("tiny.arch", "Tiny", True, [])
+    facts = entry["facts"]
+    assert facts["params"] == facts["params_train"] == 268
+    assert facts["field_of_view"]["s2"] == [3, 3]
+    assert facts["size_rule"]["H"] == {"modulus": 1, "remainders": [0], "min": 1}
+    assert facts["shapes"] == {"logits": [4, 1024, 2048]}
+    assert facts["macs"] == {"1024x2048": 512 * 1024 * (3 * 9 * 8 + 8 * 4)}
+
+
+def test_check_reports_errors_with_their_place(folder: Path) -> None:
+    """An error ends with 1; JSON says where it is, in a file beside standard output too."""
+    (folder / "bad.arch").write_text(SPEC.replace("classes)", "clases)"), encoding="utf-8")
+    out = archdsl("check", "bad.arch", "--json", "out.json", cwd=folder, code=1).stdout
+    assert "did you mean `classes`?" in out
+    (found,) = json.loads((folder / "out.json").read_text(encoding="utf-8"))["specs"][0]["diagnostics"]
+    assert (found["code"], found["line"], found["column"], found["end_column"]) == ("E0201", 6, 27, 33)
+
+
+def test_check_as_sarif(folder: Path) -> None:
+    """`--format sarif` gives a run with a result per diagnostic."""
+    (folder / "bad.arch").write_text(SPEC.replace("bn", "bm"), encoding="utf-8")
+    content = json.loads(archdsl("check", "bad.arch", "--format", "sarif", cwd=folder, code=1).stdout)
+    assert [r["ruleId"] for r in content["runs"][0]["results"]] == ["E0201"]
+
+
+def test_check_takes_folders_parameters_and_sizes(folder: Path) -> None:
+    """Folders are searched, --set reaches parameters, --input states the size."""
+    out = archdsl("check", ".", "--set", "classes=7", "--input", "32x64", cwd=folder).stdout
+    assert "295 parameters" in out and "at 32x64" in out
+    assert "no parameter `clases`" in archdsl("check", ".", "--set", "clases=7", cwd=folder, code=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["check"], 2, "Missing argument"),
+        (["chek"], 2, "No such command"),
+        (["check", "nope.arch"], 1, "nope.arch does not exist"),
+        (["check", "tiny.arch", "--network", "Tony"], 1, "did you mean `Tiny`?"),
+        (["check", "tiny.arch", "--input", "32"], 2, "is no size"),
+        (["check", "tiny.arch", "--format", "xml"], 2, "is not text, json or sarif"),
+        (["check", "tiny.arch", "--set", "classes"], 2, "is not name=value"),
+        (["explain", "E9999"], 2, "there is no code"),
+        (["compile", "tiny.arch", "--dtype", "float8"], 2, "is not one of"),
+        (["compile", "tiny.arch", "--weights", "no.safetensors"], 1, "no.safetensors"),
+        (["compile", "tiny.arch", "--input", "0x4"], 2, "is no size"),
+        (["run", "tiny.arch", "no.png"], 1, "no.png"),
+        (["run", "empty"], 1, "empty"),
+        (["show", "tiny.arch", "--reach", "s3"], 2, "did you mean `s2`?"),
+        (["show", "tiny.arch", "--hardware", "t5"], 1, "t4"),
+        (["weights", "import", "tiny.arch", "no.pth", "-o", "x.safetensors"], 1, "no.pth"),
+    ],
+)
+def test_mistakes_get_their_exit_code_and_a_word(folder: Path, arguments: list[str], code: int, said: str) -> None:
+    """Wrong usage is 2, a spec, file or weights at fault 1; the message names what is wrong."""
+    (folder / "empty").mkdir()
+    done = archdsl(*arguments, cwd=folder, code=code)
+    assert said in done.stdout + done.stderr
+
+
+def test_shipped_specs_are_found_by_name(tmp_path: Path) -> None:
+    """In an empty folder `specs/dwrseg.arch` is the one shipped, and that is said."""
+    done = archdsl("check", "specs/dwrseg.arch", cwd=tmp_path)
+    assert "taking the one shipped with archdsl" in done.stderr
+    assert "2,537,059 parameters" in done.stdout
+
+
+def test_fmt_changes_only_the_layout(folder: Path) -> None:
+    """`fmt --check` changes nothing and ends with 1; `fmt` formats; a second run finds nothing to do."""
+    path = folder / "tiny.arch"
+    path.write_text(SPEC.replace("->", " ->  "), encoding="utf-8")
+    untidy = path.read_text(encoding="utf-8")
+    archdsl("fmt", "--check", ".", cwd=folder, code=1)
+    assert path.read_text(encoding="utf-8") == untidy
+    archdsl("fmt", ".", cwd=folder)
+    assert path.read_text(encoding="utf-8") == SPEC
+    assert archdsl("fmt", ".", cwd=folder).stdout == ""
+
+
+def test_fmt_leaves_a_broken_spec_alone(folder: Path) -> None:
+    """A file that cannot be read is reported and not touched."""
+    (folder / "tiny.arch").write_text("network {", encoding="utf-8")
+    archdsl("fmt", "tiny.arch", cwd=folder, code=1)
+    assert (folder / "tiny.arch").read_text(encoding="utf-8") == "network {"
+
+
+def test_new_writes_a_spec_that_checks(tmp_path: Path) -> None:
+    """The starter is free of errors and warnings, formatted, and never overwrites."""
+    archdsl("new", "my-net", cwd=tmp_path)
+    out = archdsl("check", "my-net.arch", cwd=tmp_path).stdout
+    assert "MyNet: ok" in out and "warning" not in out
+    archdsl("fmt", "--check", "my-net.arch", cwd=tmp_path)
+    assert "exists already" in archdsl("new", "my-net", cwd=tmp_path, code=1).stderr
+
+
+def test_diff_names_what_changed(folder: Path) -> None:
+    """Equal specs say so; a wider head shows in parameters."""
+    (folder / "wide.arch").write_text(SPEC.replace("conv(8", "conv(16"), encoding="utf-8")
+    assert "268" in archdsl("diff", "tiny.arch", "wide.arch", cwd=folder).stdout
+    same = json.loads(archdsl("diff", "tiny.arch", "tiny.arch", "--json", "-", cwd=folder).stdout)
+    assert same["same"] is True
+
+
+def test_show_prints_draws_and_gives_the_graph(folder: Path) -> None:
+    """A table, an SVG, a page, and a text form of the graph that reads back."""
+    from archdsl.ir.text import from_text
+    from archdsl.network import load
+
+    assert "total" in archdsl("show", "tiny.arch", "--hardware", "t4", "--budget", "8ms", cwd=folder).stdout
+    archdsl("show", "tiny.arch", "--svg", "a.svg", "--html", "a.html", cwd=folder)
+    assert (folder / "a.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert "Tiny" in (folder / "a.html").read_text(encoding="utf-8")
+    text = archdsl("show", "tiny.arch", "--ir", cwd=folder).stdout
+    assert from_text(text) == load(str(folder / "tiny.arch")).ir
+
+
+def test_compile_and_run(folder: Path) -> None:
+    """An artifact with a report, then labels and an overlay of a drawn scene, with a warning about random weights."""
+    done = archdsl("compile", "tiny.arch", "--input", "48x64", cwd=folder)
+    assert "random" in done.stderr and "build/tiny" in done.stdout
+    names = {p.name for p in (folder / "build" / "tiny").iterdir()}
+    assert names == {"manifest.json", "graph.json", "weights.safetensors", "spec.arch", "report.html"}
+    done = archdsl("run", "build/tiny", cwd=folder)
+    assert "random" in done.stderr
+    results = folder / "runs" / "run" / "tiny"
+    labels = np.asarray(Image.open(results / "sample.labels.png"))
+    assert labels.shape == (48, 64) and labels.max() < 4
+    assert Image.open(results / "sample.overlay.png").height == 48
+
+
+def test_run_takes_any_image(folder: Path) -> None:
+    """Odd sizes, modes and both formats; two files of one name keep their results apart."""
+    (folder / "in").mkdir()
+    Image.new("L", (37, 21), 90).save(folder / "in" / "a.png")
+    Image.new("RGB", (40, 30), (9, 99, 200)).save(folder / "in" / "a.jpg")
+    Image.new("P", (8, 9)).save(folder / "in" / "b.png")
+    archdsl("run", "tiny.arch", "in", "-o", "out", cwd=folder)
+    sizes = {p.name: Image.open(p).size for p in (folder / "out").glob("*.labels.png")}
+    assert sizes == {"a.labels.png": (40, 30), "a-2.labels.png": (37, 21), "b.labels.png": (8, 9)}
+
+
+def test_run_puts_back_a_size_that_the_network_does_not_take(folder: Path) -> None:
+    """An image whose size breaks the rule is resized, its labels are put back, and that is said."""
+    text = SPEC.replace("resize(like=image)", "resize(scale=2)").replace("out logits", "out logits")
+    text = text.replace("}\n", "").rstrip() + "\n  aux out check = logits + image -> conv(classes)\n}\n"
+    text = SPEC.replace("-> resize(like=image)\n", "-> resize(scale=2) -> conv(3)\n")
+    text = text.replace("out logits =", "y =").replace("\n}\n", "\n  out logits = y + image\n}\n")
+    (folder / "even.arch").write_text(text, encoding="utf-8")
+    Image.new("RGB", (33, 20)).save(folder / "odd.png")
+    out = archdsl("run", "even.arch", "odd.png", "-o", "out", cwd=folder).stdout
+    assert "seen at 20x34 and put back" in out
+    assert Image.open(folder / "out" / "odd.labels.png").size == (33, 20)
+
+
+def test_weights_travel_with_their_parameters(folder: Path) -> None:
+    """Imported weights remember network and parameters, so that compile needs no --set."""
+    import torch
+
+    from archdsl.network import load
+
+    module = load(str(folder / "tiny.arch"), classes=6).module(seed=3)
+    torch.save({"module." + name: tensor for name, tensor in module.state_dict().items()}, folder / "theirs.pth")
+    imported = archdsl(
+        "weights", "import", "tiny.arch", "theirs.pth", "--set", "classes=6", "-o", "ours.safetensors", cwd=folder
+    )
+    assert "matched" in imported.stdout
+    done = archdsl("compile", "tiny.arch", "--weights", "ours.safetensors", "--input", "32x32", cwd=folder)
+    assert "random" not in done.stderr
+    manifest = json.loads((folder / "build" / "tiny" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["parameters"] == {"classes": 6}
+
+
+def test_a_tampered_artifact_is_refused(folder: Path) -> None:
+    """A changed file is named, and nothing runs."""
+    archdsl("compile", "tiny.arch", "--input", "32x32", cwd=folder)
+    path = folder / "build" / "tiny" / "graph.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("relu", "tanh"), encoding="utf-8")
+    assert "graph.json" in archdsl("run", "build/tiny", cwd=folder, code=1).stderr
+
+
+def test_cuda_without_a_device_says_so(folder: Path) -> None:
+    """What this machine lacks ends with 3."""
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    assert "cuda" in archdsl("compile", "tiny.arch", "--device", "cuda", cwd=folder, code=3).stderr.lower()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_no_half_artifact(folder: Path, number: signal.Signals, code: int) -> None:
+    """Ctrl-C ends with 130 and SIGTERM with 143; the target is whole or not there."""
+    command = [sys.executable, "-m", "archdsl", "compile", str(ROOT / "specs" / "regseg.arch"), "-o", "build/r"]
+    running = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    time.sleep(1.5)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == code, said
+    assert "Traceback" not in said
+    assert not (folder / "build" / "r").exists()
