@@ -33,7 +33,7 @@ network {name}(classes: int = 19, rates: list[int] = [1, 2, 4, 8]) {{
   out logits = y -> ConvBnAct(64, 3) -> conv(classes, bias=true) -> resize(like=image)
 
   # Checked by every command, before any weight exists.
-  assert gap_free                    # no pixel between the taps is left unread
+  assert gap_free  # no pixel between the taps is left unread
   assert field_of_view(s16) >= 400
 }}
 """

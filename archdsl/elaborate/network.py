@@ -23,6 +23,7 @@ from archdsl.ir.graph import Graph, Output, Preprocessing, Ref
 from archdsl.ir.settings import describe
 from archdsl.lang import tree as t
 
+MAX_INPUT_CHANNELS = 1 << 16
 _SYMBOLS = ("H", "W")
 _RECURSION = 12_000
 """64 blocks deep, each with expressions up to the parser's nesting limit; Python's own limit is 1,000."""
@@ -69,8 +70,9 @@ class _NetworkExpander(Expander):
         count = self.value(channels)
         if isinstance(count, bool) or not isinstance(count, int):
             raise Fault("E0401", f"a number of channels is an integer, not {kind_of(count)}", channels.span)
-        if count < 1:
-            raise Fault("E0402", f"a map has at least 1 channel, not {count}", channels.span)
+        if not 1 <= count <= MAX_INPUT_CHANNELS:
+            message = f"an input has 1 to {MAX_INPUT_CHANNELS:,} channels, not {count:,}"
+            raise Fault("E0402", message, channels.span)
         return count, *(self._extent(statement, dim, s) for dim, s in zip(dims[1:], _SYMBOLS, strict=True))
 
     def _extent(self, statement: t.Input, dim: t.Expr, axis: str) -> Any:
