@@ -1,10 +1,10 @@
-"""What pyproject.toml cannot say: three top-level folders install inside archdsl, and the parser's table is built here."""
+"""What pyproject.toml cannot say: three top-level folders install inside archdsl, and the parser is built here."""
 
 import compileall
 import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
@@ -14,16 +14,15 @@ MAPPED = {"runtime": "archdsl.runtime", "search": "archdsl.search", "specs": "ar
 
 
 def packages() -> list[str]:
-    """Every package that ships, found rather than listed, so that a new subpackage cannot be forgotten."""
-    found = find_packages(include=["archdsl", "archdsl.*"])
+    """Every package and folder of data that ships, found rather than listed, so that none can be forgotten."""
+    found = find_namespace_packages(include=["archdsl", "archdsl.*"])
     for folder, name in MAPPED.items():
-        found.append(name)
-        found += [f"{name}.{sub}" for sub in find_packages(folder)]
-    return found
+        found += [name, *(f"{name}.{sub}" for sub in find_namespace_packages(folder))]
+    return [name for name in found if "__pycache__" not in name]
 
 
 class BuildWithTables(build_py):
-    """Writes the parser's table and the library's trees beside the grammar: in the tree when editable, else in the wheel.
+    """Writes the parser's table and the library's trees beside the grammar, in the tree or in the wheel.
 
     An editable install is byte-compiled too, as pip does with a wheel: `archdsl check` answers in half the time.
     """

@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from archdsl.diagnostics import ArchError, Diagnostic
-    from archdsl.runtime.compile import compile
     from archdsl.network import Network, load, loads
+    from archdsl.runtime.compile import compile
 
 _LAZY = {
     "ArchError": "archdsl.diagnostics",

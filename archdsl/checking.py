@@ -45,7 +45,7 @@ def check_network(
     settings: Mapping[str, Any] | None = None,
     values: Mapping[str, int] | None = None,
 ) -> Checked:
-    """Elaborates a network (the first by default) and checks it, at an input size `{"H": …, "W": …}` where one is given."""
+    """Elaborates a network (the first by default) and checks it, at an input size `{"H": …, "W": …}` if given."""
     elaboration, diagnostics = spec.elaborate(network, settings)
     graph = None if elaboration is None else elaboration.graph
     if elaboration is None or graph is None:
@@ -96,7 +96,7 @@ def nearest_size(graph: Graph, values: Mapping[str, int]) -> dict[str, int]:
 def network_facts(
     graph: Graph, values: Mapping[str, int] | None = None, known: Analyses | None = None
 ) -> dict[str, Any]:
-    """The facts of `check --json`: counts, sizes, fields of view. Those that need a size are at 1024x2048 by default."""
+    """The facts of `check --json`: counts, sizes, fields of view; at 1024x2048 where they need a size."""
     at = dict(values) if values is not None else nearest_size(graph, FACTS_SIZE)
     known = known or Analyses(graph, values)
     views = field_of_view_facts(graph, values, known)

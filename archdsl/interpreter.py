@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """No cycle collection inside: a tree or graph under construction holds no garbage, and scanning it takes half the time."""
+    """No cycle collection inside: what is under construction holds no garbage, and scanning it takes half the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -53,8 +53,8 @@ def segment(
 ) -> Segmentation:
     """Segments one RGB image [H, W, 3].
 
-    `network` gives logits [1, K, h, w] or class indices [1, h, w] for an input [1, C, H, W]. `size` (height, width) is the
-    input size to use, the image's own by default. Logits that come at another size than the image's are resized
+    `network` gives logits [1, K, h, w] or class indices [1, h, w] for an input [1, C, H, W]. `size` (height, width) is
+    the input size to use, the image's own by default. Logits that come at another size than the image's are resized
     (bilinear) before the class is chosen; indices are repeated (nearest). At most 256 classes fit a label image.
     """
     own = (image.shape[0], image.shape[1])

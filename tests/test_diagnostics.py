@@ -179,9 +179,7 @@ def test_a_label_in_another_text_has_an_arrow_of_its_own() -> None:
 
 def test_a_diagnostic_without_a_place_is_message_help_and_notes() -> None:
     """Further lines of a remark are indented under its first."""
-    bare = Diagnostic(
-        "N0001", "a fact", severity=Severity.NOTE, help="do this,\nthen that", notes=("one", "two")
-    )
+    bare = Diagnostic("N0001", "a fact", severity=Severity.NOTE, help="do this,\nthen that", notes=("one", "two"))
     assert shown(bare) == [
         "note[N0001]: a fact",
         "   = help: do this,",

@@ -1,8 +1,8 @@
 """Sizes that are known only up to the input's height and width, compared by value.
 
-A size is an `int` or a `Dim`: a linear form over symbols (`H`, `W`) and floor divisions of linear forms. Every such form
-f of one symbol satisfies f(n + P) = f(n) + c for a period P and all n, so two forms are equal for every n exactly when
-they agree on one period and grow alike; and the n for which they agree are a set of remainders.
+A size is an `int` or a `Dim`: a linear form over symbols (`H`, `W`) and floor divisions of linear forms. Every such
+form f of one symbol satisfies f(n + P) = f(n) + c for a period P and all n, so two forms are equal for every n exactly
+when they agree on one period and grow alike; and the n for which they agree are a set of remainders.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ MAX_PERIOD = 1 << 16
 
 @dataclass(frozen=True)
 class Solutions:
-    """The n ≥ minimum for which something holds: those with n mod `modulus` in `remainders`, or just those in `only`."""
+    """The n ≥ minimum for which something holds: n mod `modulus` in `remainders`, or just those in `only`."""
 
     modulus: int = 1
     remainders: tuple[int, ...] = (0,)

@@ -57,8 +57,8 @@ class Origin:
 class Node:
     """One op applied once.
 
-    `weights` is the path of its weights in a state dict; two nodes with the same path share them. `settings` holds every
-    setting of the op, defaults included, in the order the op declares them.
+    `weights` is the path of its weights in a state dict; two nodes with the same path share them. `settings` holds
+    every setting of the op, defaults included, in the order the op declares them.
     """
 
     name: str

@@ -17,7 +17,8 @@ def _parts(kind: Any) -> tuple[str, ...]:
 
 def children(node: t.Node) -> Iterator[t.Node]:
     """The nodes directly inside a node, in the order of the text."""
-    for name in _parts(type(node)):
+    kind: Any = type(node)
+    for name in _parts(kind):
         yield from _nodes(getattr(node, name))
 
 
