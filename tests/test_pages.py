@@ -23,7 +23,8 @@ def diagnostics(example: pages.Example, folder: Path) -> list[Diagnostic]:
     for name, text in example.files:
         (folder / name).write_text(text, encoding="utf-8")
     spec = Spec.parse(example.spec, str(folder / "spec.arch"), str(folder))
-    return [d for name in spec.networks or [None] for d in check_network(spec, name).diagnostics]
+    checked = [check_network(spec, name) for name in spec.networks] or [check_network(spec)]
+    return [d for one in checked for d in one.diagnostics]
 
 
 def codes_in_sources() -> set[str]:
@@ -34,7 +35,7 @@ def codes_in_sources() -> set[str]:
 
 @pytest.mark.parametrize(("code", "example"), BAD, ids=[code for code, _ in BAD])
 def test_a_bad_example_gives_its_code_alone(code: str, example: pages.Example, tmp_path: Path) -> None:
-    """Besides its own code an example gives nothing, so that nobody is left to guess which mistake the page is about."""
+    """Besides its own code an example gives nothing: nobody has to guess which mistake the page is about."""
     assert {d.code for d in diagnostics(example, tmp_path)} == {code}
 
 

@@ -154,11 +154,13 @@ def _table(
     budget: float | None,
     reach: str | None,
 ) -> None:
+    from archdsl.analyses.planar import planar
     from archdsl.report.rows import network_rows
-    from archdsl.report.strips import strip_lines, strips
+    from archdsl.report.strips import plane_line, strip_lines, strips
     from archdsl.report.table import write_table
 
     given: dict[str, Any] = {"values": values, "hardware": machine, "dtype": dtype, "budget": budget}
     write_table(network_rows(net.elaboration, **given), sys.stdout)
     if reach is not None:
         typer.echo("\n".join(strip_lines(strips(net.ir, reach, values=values))))
+        typer.echo(plane_line(planar(net.ir, dict(net.ir.names)[reach], values=values)))

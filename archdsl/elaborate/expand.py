@@ -16,6 +16,7 @@ from archdsl.elaborate.files import BlockDef
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import MAX_DEPTH, Session
+from archdsl.elaborate.templates import key_of
 from archdsl.elaborate.values import (
     POISON,
     BlockModule,
@@ -34,9 +35,9 @@ from archdsl.ir.builder import never_agree
 from archdsl.ir.dims import Dim, Size, same
 from archdsl.ir.op import OpError
 from archdsl.lang import tree as t
-from archdsl.lang.walk import walk
 
 _STEPS_PER_ASSERT = 64
+_STEPS_PER_BLOCK = 32
 _AXES = ("the number of channels", "the height", "the width")
 
 
@@ -168,7 +169,7 @@ class Expander(Evaluator):
             return self._apply_shared(module, inputs, paths, span)
         if self.session.counting:
             return self._counted(module, inputs, paths, span)
-        return self._expand(module, inputs, paths, span)
+        return self._copied(module, inputs, paths, span)
 
     def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
         paths = self.scope.paths.applied(self.scope.binding, op, None, span)
@@ -202,9 +203,25 @@ class Expander(Evaluator):
             self.session.memo[key] = entry
         return value
 
+    def _copied(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
+        """Expands a block, or copies what the same block gave for the same arguments and types before."""
+        key = key_of(module, inputs)
+        template = None if key is None else self.session.templates.get(key)
+        if template is not None:
+            results = self.session.copy(template, inputs, paths, span)
+            return results[0] if template.single else tuple(results)
+        since = self.session.mark(), len(self.assertions)
+        value = self._expand(module, inputs, paths, span)
+        if key is not None and len(self.assertions) == since[1]:
+            made = self.session.template(since[0], inputs, paths, span, value)
+            if made is not None:
+                self.session.templates[key] = made
+        return value
+
     def _expand(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
         block = module.block
         self.session.expansions += 1
+        self.session.step(span, _STEPS_PER_BLOCK + len(self.session.stack))
         if len(self.session.stack) > MAX_DEPTH:
             message = f"blocks call one another more than {MAX_DEPTH} deep"
             raise self.session.too_large(
@@ -212,6 +229,7 @@ class Expander(Evaluator):
             )
         scope = Scope(block.file, dict(module.arguments), Paths(*paths, False), inputs=list(inputs))
         setbacks = self.session.setbacks
+        self._check_written(block)
         self.session.stack.append((block.name, span))
         try:
             inner = Expander(self.session, scope)
@@ -223,13 +241,16 @@ class Expander(Evaluator):
             self._check_ends(block, scope, len(inputs), span)
         return self._results(scope)
 
-    def _check_ends(self, block: BlockDef, scope: Scope, given: int, span: Span) -> None:
-        """Refuses a block that left some of its inputs unread, or gave nothing out."""
-        if scope.outputs and given and not scope.inputs:
+    def _check_written(self, block: BlockDef) -> None:
+        """Refuses a block in whose text there is no input or no output."""
+        if t.Broken in block.kinds:
             return
         for kind, code, what in ((t.Input, "E0502", "no input"), (t.Output, "E0501", "no output")):
-            if not any(isinstance(node, kind) for node in walk(block.tree.body)):
+            if kind not in block.kinds:
                 raise Fault(code, f"{block.name} has {what}", block.tree.name.span)
+
+    def _check_ends(self, block: BlockDef, scope: Scope, given: int, span: Span) -> None:
+        """Refuses a block that left some of its inputs unread, or gave nothing out."""
         if scope.inputs:
             wanted = given - len(scope.inputs)
             message = f"{block.name} reads {wanted} value{'s' if wanted != 1 else ''}, and is given {given}"
@@ -335,12 +356,14 @@ class Expander(Evaluator):
                 if statement.aux and not self.scope.is_network:
                     help = "give it out as a further output, and let the network say `aux out`"
                     raise Fault("E0503", "only networks have `aux out`", statement.span, help=help)
-                self._put_out(statement, expr, item)
+                self._put_out(statement, expr if len(items) == 1 else None, item)
 
-    def _put_out(self, statement: t.Output, expr: t.Expr, value: MapValue) -> None:
-        name = statement.name.text if statement.name else expr.text if isinstance(expr, t.Name) else None
-        if name is not None and any(name == earlier for earlier, _, _ in self.scope.outputs):
-            raise Fault("E0504", f"`{name}` is an output already", (statement.name or expr).span)
+    def _put_out(self, statement: t.Output, expr: t.Expr | None, value: MapValue) -> None:
+        """Adds an output; `expr` is what it was written as, None for one of several values of an expression."""
+        named = statement.name or (expr if isinstance(expr, t.Name) else None)
+        name = named.text if named else None
+        if named and any(name == earlier for earlier, _, _ in self.scope.outputs):
+            raise Fault("E0504", f"`{name}` is an output already", named.span)
         self.scope.outputs.append((name, value, statement.aux))
         if statement.name is not None:
             self.scope.values[statement.name.text] = value

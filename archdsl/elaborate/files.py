@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Label, Source, Span
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.lang import tree as t
 from archdsl.lang.library import parse_library
 from archdsl.lang.parser import Parse, parse
+from archdsl.lang.walk import walk
 
 VERSION = 1
 _LIBRARY = Path(__file__).parents[1] / "std"
@@ -30,6 +33,11 @@ class BlockDef:
     @property
     def name(self) -> str:
         return self.tree.name.text
+
+    @cached_property
+    def kinds(self) -> frozenset[type[t.Node]]:
+        """The kinds of nodes that stand in the body."""
+        return frozenset(type(node) for node in walk(self.tree.body))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +67,8 @@ class SpecFile:
     tree: t.File
     names: dict[str, Definition] = field(default_factory=dict)
     imports: dict[str, t.Imported] = field(default_factory=dict)
+    templates: dict[Any, Any] = field(default_factory=dict)
+    """Expansions that the networks of this file share."""
     unknown: set[int] = field(default_factory=set)
     """Where undefined names were found and reported: using them is not a second error."""
 

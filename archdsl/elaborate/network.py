@@ -179,7 +179,7 @@ class _Run:
         self.settings, self.choices = settings, choices
 
     def elaborate(self) -> Elaboration:
-        session = Session(self.diagnostics, choices=self.choices)
+        session = Session(self.diagnostics, choices=self.choices, templates=self.file.templates)
         session.recount = self._count
         result = Elaboration(self.name, None)
         try:
@@ -199,7 +199,9 @@ class _Run:
         try:
             self._expand(session, Elaboration(self.name, None))
         except TooLarge as over:
-            return sys.maxsize if over.diagnostic.code == "E0902" else 0
+            if over.diagnostic.code != "E0902":
+                raise
+            return sys.maxsize
         except Hopeless:
             return 0
         return session.nodes

@@ -8,10 +8,11 @@ from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
 from archdsl.diagnostics.place import diagnose, place
+from archdsl.elaborate.templates import Shapes, Template, copyable
 from archdsl.elaborate.values import Fault, MapValue, Searched, Variable
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.dims import Dim
-from archdsl.ir.graph import MapType, Origin, Ref
+from archdsl.ir.graph import MapType, Node, Origin, Ref
 from archdsl.ir.op import OpError
 from archdsl.lang import tree as t
 
@@ -65,6 +66,8 @@ class Session:
     _reported: set[tuple[str, Span]] = field(default_factory=set)
     _by_span: dict[tuple[str, int], int] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
+    templates: dict[Any, Template] = field(default_factory=dict)
+    """Expansions to copy, by what they depend on."""
     expansions: int = 0
     """Blocks applied so far."""
     recount: Any = None
@@ -183,16 +186,59 @@ class Session:
 
     def _own(self, span: Span) -> None:
         """Two nodes may share weights only where their shapes agree."""
-        node = self.builder.nodes[-1]
+        self._own_as(self.builder.nodes[-1], self.builder.shapes, span)
+
+    def _own_as(self, node: Node, shapes: Shapes, span: Span) -> None:
         if not node.weights:
             return
-        shapes = self.builder.shapes
         earlier, where = self.owners.setdefault(node.weights, (shapes, span))
         if earlier != shapes:
             message = f"`{node.weights}` is shared, and would need weights of shape {list(shapes[0])} here"
             help = "inputs of a shared module need the same number of channels at every use"
             labels = (Label(where, f"here it has {list(earlier[0])}"),) if where != span else ()
             raise Fault("E0309", message, span, help=help, labels=labels)
+
+    # ----------------------------------------------------------- templates
+
+    def mark(self) -> tuple[int, int, int, int]:
+        """Where an expansion begins: what it adds is what lies beyond."""
+        return len(self.builder.nodes), len(self.builder.equalities), len(self.variables), self.setbacks
+
+    def template(
+        self,
+        since: tuple[int, int, int, int],
+        inputs: Sequence[MapValue],
+        paths: tuple[str, str],
+        span: Span,
+        value: Any,
+    ) -> Template | None:
+        """What was added since a mark, for copying; None where it went wrong or hangs on more than its inputs."""
+        first, equal, variables, setbacks = since
+        nodes = self.builder.nodes[first:]
+        if (len(self.variables), self.setbacks) != (variables, setbacks) or not copyable(paths, inputs, nodes):
+            return None
+        values = [value] if isinstance(value, MapValue) else list(value)
+        return Template(
+            paths,
+            len(self.frames(span)),
+            tuple(v.ref for v in inputs),
+            tuple((node, self.owners[node.weights][0] if node.weights else ()) for node in nodes),
+            tuple(self.builder.equalities[equal:]),
+            tuple((v.ref, v.type) for v in values),
+            isinstance(value, MapValue),
+        )
+
+    def copy(
+        self, template: Template, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span
+    ) -> list[MapValue]:
+        """Adds the nodes of a template under other paths. Raises Fault E0309 as expanding them would."""
+        self.grow(len(template.nodes), span)
+        self.step(span, len(template.nodes))
+        for node, shapes in template.copies(paths, inputs, self.frames(span)):
+            self.builder.append(node)
+            self._own_as(node, shapes, span)
+        self.builder.equalities += template.equalities
+        return template.values(paths, inputs)
 
     def phantom(self, types: Sequence[MapType]) -> tuple[MapValue, ...]:
         """Values of given types without a node, for counting."""

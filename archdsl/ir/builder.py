@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,11 @@ from archdsl.ir.settings import complete
 
 _MAX_BITS = 64
 _MAX_ATOMS = 64
+
+
+def _plain(of: MapType) -> MapType:
+    """The type with a plain number of channels: where a setting's number was written is no business of its result."""
+    return of if type(of.channels) is int else replace(of, channels=int(of.channels))
 
 
 @lru_cache(maxsize=4096)
@@ -90,7 +95,7 @@ class GraphBuilder:
     def input(self, name: str, channels: int, height: Size | None = None, width: Size | None = None) -> Ref:
         """An input map; symbolic H and W unless sizes are given."""
         of = MapType(channels, symbol("H") if height is None else height, symbol("W") if width is None else width)
-        return self._append(Node(self.fresh(name), "input", (), (("channels", channels),), (of,)))[0]
+        return self.append(Node(self.fresh(name), "input", (), (("channels", channels),), (of,)))[0]
 
     def add(
         self,
@@ -112,7 +117,7 @@ class GraphBuilder:
         if op != "unpool" and any(x.kind == "indices" for x in call.inputs):
             raise OpError("E0407", f"{op} cannot read the indices of a pool", "only `unpool` can")
         declared.normalize(call)
-        types = declared.shape(call)
+        types = tuple(map(_plain, declared.shape(call)))
         chosen = self.fresh(name or op)
         self.shapes = tuple(spec.shape for spec in declared.weights(call))
         node = Node(
@@ -131,7 +136,7 @@ class GraphBuilder:
                 help = "bring one to the other with resize(like=…)"
                 raise OpError("E0304", f"sizes {left} and {right} never agree", help)
             self.require(left, right)
-        return self._append(node)
+        return self.append(node)
 
     def _check_arity(self, op: str, count: int) -> None:
         least, most = OPS[op].arity
@@ -153,7 +158,8 @@ class GraphBuilder:
         """Notes that two sizes, which can be equal, must be: this decides which input sizes are allowed."""
         self.equalities.append((left, right))
 
-    def _append(self, node: Node) -> tuple[Ref, ...]:
+    def append(self, node: Node) -> tuple[Ref, ...]:
+        """Adds a node that is complete, under a name that is not taken."""
         self.nodes.append(node)
         self._by_name[node.name] = node
         for ref, of in zip(node.refs, node.types, strict=True):

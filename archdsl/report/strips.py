@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from archdsl.analyses.planar import PlanarReach
 from archdsl.analyses.positions import Positions
 from archdsl.analyses.reach import ReachResult, reach_both
 from archdsl.analyses.walk import Axis
@@ -98,6 +99,15 @@ def shares(bits: int, extent: int, step: int) -> Iterator[float]:
 
 
 # ----------------------------------------------------------------- terminal
+
+
+def plane_line(plane: PlanarReach) -> str:
+    """How much of the rectangle around what is read stays unread, and whether either axis would have shown it."""
+    size = f"{plane.rows.extent}×{plane.columns.extent}"
+    if not plane.unread:
+        return f"in the plane: every pixel of the {size} is read"
+    alone = ", though no axis has a hole" if plane.only_in_plane else ""
+    return f"in the plane: {_counted(plane.unread, 'pixel')} of the {size} stay unread{alone}"
 
 
 def strip_lines(found: Iterable[Strip], width: int = WIDTH) -> list[str]:
