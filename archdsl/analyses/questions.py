@@ -14,7 +14,7 @@ from archdsl.diagnostics import ArchError, Span
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import Session
-from archdsl.elaborate.values import BlockModule, Fault, MapValue, kind_of
+from archdsl.elaborate.values import Fault, MapValue, kind_of
 from archdsl.ir.dims import Dim, same
 from archdsl.ir.graph import Ref
 from archdsl.ir.settings import describe
@@ -158,21 +158,10 @@ class Questioner(Evaluator):
             return per_axis(*(self._binary(symbol, x, y, span) for x, y in pairs))
         return super()._binary(symbol, a, b, span)
 
-    # ------------------------------------------------------------ the graph is finished
-
-    def pipe_into(self, value: Any, stage: t.Stage) -> Any:
-        _refuse(stage.span)
-
-    def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
-        _refuse(span)
-
-    def module_of(self, block: Any, positional: Any, named: Any, span: Span) -> BlockModule:
-        _refuse(span)
-
-
-def _refuse(span: Span) -> NoReturn:
-    help = "give the value a name before the assertion, and ask about the name"
-    raise Fault("E0605", "an assertion asks about the network; it adds nothing to it", span, help=help)
+    def refuse(self, span: Span) -> NoReturn:
+        """The graph is finished: an assert cannot add to it."""
+        help = "give the value a name before the assertion, and ask about the name"
+        raise Fault("E0605", "an assertion asks about the network; it adds nothing to it", span, help=help)
 
 
 def _map(argument: tuple[Any, Span]) -> Ref:

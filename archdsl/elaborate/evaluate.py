@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from archdsl.diagnostics import Span
 from archdsl.diagnostics.suggest import did_you_mean
@@ -414,11 +414,17 @@ class Evaluator:
             help = "to bring two maps together use `+`, `concat([…])`, or a module with several inputs: `(a, b) -> M`"
         raise Fault("E0404", f"{kind_of(value)} cannot stand after `->`", expr.span, help=help)
 
+    def refuse(self, span: Span) -> NoReturn:
+        """What there is to say where a module would be made or applied, and there is no network to add it to."""
+        raise Fault("E0605", "this is a value by itself; no module can be applied here", span)
+
     def pipe_into(self, value: Any, stage: t.Stage) -> Any:
-        raise NotImplementedError
+        """A value fed into one stage of a pipe."""
+        self.refuse(stage.span)
 
     def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
-        raise NotImplementedError
+        """An op applied to maps."""
+        self.refuse(span)
 
     def module_of(
         self,
@@ -427,7 +433,8 @@ class Evaluator:
         named: dict[str, tuple[Any, Span]],
         span: Span,
     ) -> BlockModule:
-        raise NotImplementedError
+        """A block with its arguments bound."""
+        self.refuse(span)
 
     # ------------------------------------------------------------- builtins
 

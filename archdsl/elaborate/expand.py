@@ -37,7 +37,7 @@ from archdsl.ir.op import OpError
 from archdsl.lang import tree as t
 
 _STEPS_PER_ASSERT = 64
-_STEPS_PER_BLOCK = 32
+_STEPS_PER_BLOCK = 48
 _AXES = ("the number of channels", "the height", "the width")
 
 

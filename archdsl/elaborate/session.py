@@ -155,7 +155,7 @@ class Session:
     ) -> tuple[MapValue, ...]:
         """Adds a node at `path` (its name, and the path of its weights). Raises Fault when the op cannot be applied."""
         self.grow(1, span)
-        self.step(span, _STEPS_PER_OPERAND * len(inputs))
+        self.step(span, _STEPS_PER_OPERAND * len(inputs) + len(self.stack))
         before = len(self.builder.equalities)
         origin = Origin(span, self.frames(span))
         try:
