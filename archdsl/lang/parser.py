@@ -23,8 +23,8 @@ from archdsl.lang.reader import MAX_ERRORS, Reader
 from archdsl.lang.scan import Scan, doc_comment, scan
 from archdsl.lang.tables import grammar_parser
 
-MAX_BYTES = 320 * 1024
-MAX_TOKENS = 110_000
+MAX_BYTES = 256 * 1024
+MAX_TOKENS = 100_000
 MAX_DEPTH = 100
 MAX_DIGITS = 64
 
