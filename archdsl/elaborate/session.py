@@ -215,7 +215,9 @@ class Session:
         """What was added since a mark, for copying; None where it went wrong or hangs on more than its inputs."""
         first, equal, variables, setbacks = since
         nodes = self.builder.nodes[first:]
-        if (len(self.variables), self.setbacks) != (variables, setbacks) or not copyable(paths, inputs, nodes):
+        if (len(self.variables), self.setbacks) != (variables, setbacks) or not copyable(
+            paths, inputs, nodes, searching=bool(self.variables)
+        ):
             return None
         values = [value] if isinstance(value, MapValue) else list(value)
         return Template(

@@ -64,15 +64,16 @@ class Template:
         return moved
 
 
-def copyable(paths: Paths, inputs: Sequence[MapValue], nodes: Sequence[Node]) -> bool:
+def copyable(paths: Paths, inputs: Sequence[MapValue], nodes: Sequence[Node], *, searching: bool) -> bool:
     """Whether nodes depend on nothing but the paths, the inputs, and one another.
 
-    What search may choose is left out: a choice belongs to the place where it was evaluated.
+    What search may choose is left out: a choice belongs to the place where it was evaluated. `searching` says whether
+    there is any.
     """
     known = {value.ref.node for value in inputs}
     for node in nodes:
         inside = node.name.startswith(f"{paths[0]}.") and (not node.weights or node.weights.startswith(f"{paths[1]}."))
-        if not inside or any(ref.node not in known for ref in node.inputs) or _chosen(node.settings):
+        if not inside or any(ref.node not in known for ref in node.inputs) or (searching and _chosen(node.settings)):
             return False
         known.add(node.name)
     return True

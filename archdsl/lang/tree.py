@@ -13,13 +13,17 @@ _T = TypeVar("_T")
 @dataclass_transform(frozen_default=True, eq_default=False)
 def node(cls: type[_T]) -> type[_T]:
     """A dataclass, frozen for type checkers alone: at run time too it would add 15 ms to every start."""
-    return dataclass(eq=False)(cls)
+    return dataclass(eq=False, repr=False)(cls)
 
 
 @node
 class Node:
     span: Span
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __repr__(self) -> str:
+        parts = (f"{name}={getattr(self, name)!r}" for name in self.__dataclass_fields__ if name != "span")
+        return f"{type(self).__name__}({', '.join(parts)})"
 
 
 @node
