@@ -15,12 +15,19 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes beside the target and moves into place, keeping the target's permissions. Raises ArchError E0803."""
+    """Writes beside the target and moves into place, keeping the target's permissions and following links.
+
+    Raises ArchError E0803 when it cannot.
+    """
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        _replace(path.resolve(), content)
     except OSError as error:
         raise ArchError([Diagnostic("E0803", f"{path} cannot be written: {error.strerror}")]) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -134,8 +135,11 @@ def _save(path: Path, image: Image.Image, lossless: bool = False) -> None:
     try:
         image.save(part, "JPEG" if jpeg else "PNG", **({"quality": 95} if jpeg else {}))
         part.replace(path)
+    except OSError as error:
+        raise ArchError([Diagnostic("E0803", f"{path} cannot be written: {error.strerror or error}")]) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _table(palette: Palette) -> Pixels:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Source
-from archdsl.elaborate.files import Files, SpecFile
+from archdsl.elaborate.files import AliasDef, BlockDef, Files, SpecFile
 from archdsl.elaborate.names import check_names
 from archdsl.elaborate.network import Elaboration, elaborate
 from archdsl.interpreter import without_collection
+from archdsl.lang import tree as t
 
 SHIPPED_PREFIX = "specs/"
 
@@ -85,6 +86,17 @@ class Spec:
     def networks(self) -> list[str]:
         """Names of the networks, the default first."""
         return [] if self.file is None else [name for name, _ in self.file.networks()]
+
+    def parameters(self, network: str) -> tuple[str, ...]:
+        """The names of a network's parameters, those of the network it is a variant of where it is one."""
+        found: Any = dict(self.file.networks()).get(network) if self.file is not None else None
+        for _ in self.networks:
+            if not isinstance(found, AliasDef):
+                break
+            value = found.tree.value
+            target = value.function if isinstance(value, t.Call) else value
+            found = found.file.names.get(target.text) if isinstance(target, t.Name) else None
+        return tuple(p.name.text for p in found.tree.params) if isinstance(found, BlockDef) else ()
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

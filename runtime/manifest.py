@@ -14,7 +14,7 @@ KIND: Literal["archdsl artifact"] = "archdsl artifact"
 FORMAT: Literal[1] = 1
 
 DType = Literal["float32", "bfloat16", "float16"]
-WeightsKind = Literal["given", "random"]
+WeightsKind = Literal["given", "partial", "random"]
 
 
 class _Record(BaseModel):

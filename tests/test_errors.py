@@ -519,7 +519,7 @@ BLOCK = "block A {\n  in x\n  out x -> relu\n}\n"
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ({"main": "arch 1\nuse main: A\n" + BLOCK + MAIN.split("\n", 2)[2]}, ["E0203 main:3", "E0206 main:2"]),
+        ({"main": "arch 1\nuse main: A\n" + BLOCK + MAIN.split("\n", 2)[2]}, ["E0206 main:2"]),
         ({"main": MAIN, "a": "arch 1\nuse a: B\n" + BLOCK}, ["E0206 a:2"]),
         ({"main": MAIN, "a": "arch 1\nuse main: B\n" + BLOCK}, ["E0206 a:2"]),
         ({"main": MAIN, "a": "arch 1\nuse b: B\n" + BLOCK, "b": "arch 1\nuse main: N\n"}, ["E0206 b:2"]),

@@ -125,7 +125,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError("no space left on device")
 
     monkeypatch.setattr(Image.Image, "save", half)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(ArchError, match="no space"):
         images.write_rgb(target, _gradient() // 2)
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]

@@ -134,9 +134,11 @@ def _warn_of_vacuous(elaboration: Elaboration, diagnostics: Diagnostics) -> None
     if elaboration.definition is None:
         return
     help = "ask for a parameter, `shape(x)`, `params`, `macs(h, w)`, `field_of_view(x)` or `gap_free`"
+    entries = elaboration.definition.file.tree.entries
+    constants = {entry.name.text: entry.value for entry in entries if isinstance(entry, t.Definition)}
     for body in _bodies(elaboration.definition):
         for statement in walk(body):
-            if isinstance(statement, t.Assert) and is_vacuous(statement.condition):
+            if isinstance(statement, t.Assert) and is_vacuous(statement.condition, body, constants):
                 message = "this assertion mentions nothing that could ever change it"
                 diagnostics.add(Diagnostic("W1004", message, statement.span, help=help, severity=Severity.WARNING))
 

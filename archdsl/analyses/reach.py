@@ -7,22 +7,45 @@ everything (global pooling) or what the data say (learned offsets) are left out 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from archdsl.analyses.footprint import Footprint
-from archdsl.analyses.walk import AXES, Accesses, Axis, Step, accesses, walk
+from archdsl.analyses.channels import Segments, as_read, carried, merged, overlaid
+from archdsl.analyses.footprint import Budget, Footprint, joined
+from archdsl.analyses.walk import AXES, Accesses, Axis, Step, Value, accesses, is_placed, walk
 from archdsl.ir.access import Access
 from archdsl.ir.graph import Graph, Node, Ref
+from archdsl.ir.op import OPS
+
+Range = tuple[int, int]
+"""Channels, from the first to the one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """A node whose result has a hole that none of its operands had: how it reads, what it reads, what comes of it."""
+    """A node with channels whose hole nothing it read had: how it reads, what it reads, what comes of it.
+
+    `before` and `after` are those of the channels that miss most, `ranges` all the channels that the holes are in.
+    """
 
     node: Node
     access: Access
     before: Footprint
     after: Footprint
+    ranges: tuple[Range, ...]
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Where the holes of a graph are along one axis, channel by channel; what is not named here has none."""
+
+    channels: dict[Ref, Segments[bool]] = field(default_factory=dict)
+    """Which channels of a value have a hole of their own."""
+    together: set[Ref] = field(default_factory=set)
+    """The values that have a hole with all channels taken together."""
+    mixed: dict[str, Segments[bool]] = field(default_factory=dict)
+    """For nodes that sum over channels, which channels of the first operand meet with a hole left."""
+    blind: set[Ref] = field(default_factory=set)
+    """The values that read nothing at a known place."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +60,7 @@ class ReachResult:
     names: Mapping[str, Ref]
     accesses: Accesses
     births: Mapping[Ref, Birth]
-    gapped: frozenset[Ref]
-    """Every value of the graph with a hole in its reach, kept or not."""
+    holes: Holes
 
     def footprint(self, ref: Ref | str) -> Footprint:
         return self.footprints[self.names[ref] if isinstance(ref, str) else ref]
@@ -105,18 +127,40 @@ def _reach(graph: Graph, axis: Axis, how: Accesses, wanted: tuple[Ref, ...], sou
     kept = {*names.values(), *(out.value for out in graph.outputs), *wanted}
     found: dict[Ref, Footprint] = {}
     births: dict[Ref, Birth] = {}
-    gapped: set[Ref] = set()
+    holes = Holes()
     for step in walk(graph, how, source=source):
+        read = _as_read(step, holes)
         for ref, value in zip(step.node.refs, step.results, strict=True):
             if ref in kept:
                 found[ref] = value.footprint
-            if value.footprint.has_gap:
-                gapped.add(ref)
-                if gapped.isdisjoint(step.traced):
-                    births[ref] = _birth(step, value.footprint)
-    return ReachResult(axis, found, names, how, births, frozenset(gapped))
+            _record(holes, ref, value)
+            ranges = _born(step, ref, read, holes)
+            if ranges:
+                births[ref] = _birth(step, value, ranges)
+    return ReachResult(axis, found, names, how, births, holes)
 
 
-def _birth(step: Step, after: Footprint) -> Birth:
-    first = next(i for i, ref in enumerate(step.node.inputs) if ref in step.traced)
-    return Birth(step.node, step.accesses[first], step.operands[first].footprint, after)
+def _as_read(step: Step, holes: Holes) -> Segments[Footprint] | None:
+    """The first operand as the node's taps meet it, noted down where a hole is left in that."""
+    if not step.operands:
+        return None
+    first, ref = step.operands[0], step.node.inputs[0]
+    if ref not in holes.channels and ref not in holes.together:
+        return None
+    read = as_read(step.node, first.segments, lambda parts: joined(parts, first.budget))
+    if any(fact.has_gap for _, fact in read):
+        holes.mixed[step.node.name] = _flags(read)
+    return read
+
+
+def _record(holes: Holes, ref: Ref, value: Value) -> None:
+    if any(fact.has_gap for _, fact in value.segments):
+        holes.channels[ref] = _flags(value.segments)
+    if value.footprint.has_gap:
+        holes.together.add(ref)
+    if value.footprint.empty:
+        holes.blind.add(ref)
+
+
+def _flags(segments: Segments[Footprint]) -> Segments[bool]:
+    return merged((end, fact.has_gap) for end, fact in segments)

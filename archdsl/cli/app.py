@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 
 import typer
 
-from archdsl.cli import check, compile, diff, explain, fmt, new, run, show, weights
+from archdsl.cli import check, compile, diff, exits, explain, fmt, new, run, show, weights
 from archdsl.cli.exits import Exit, MissingRequirement
+from archdsl.cli.options import use_color
 
 app = typer.Typer(
     name="archdsl",
@@ -57,19 +59,42 @@ class _Terminated(BaseException):
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    # code in C may swallow the exception or make another of it; the note outlives both
+    exits.terminated = True
     raise _Terminated
 
 
 def main() -> None:
     """Runs the command line and ends the process with the exit code that `Exit` documents."""
     signal.signal(signal.SIGTERM, _terminate)
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     code = _run()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    code = _flush(code)
+    if exits.terminated:
+        code = Exit.TERMINATED
     if "torch" in sys.modules:
         sys.exit(code)
     # without torch nothing needs an orderly end, and taking every graph apart would be a tenth of `check`
     os._exit(code)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A library's warning as a user reads it: no file of ours, no line of its source."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _flush(code: int) -> int:
+    """Writes out what is buffered. A reader that has gone is no fault; a full disk is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or _cannot_write(error)
+    return code
 
 
 def _run() -> int:
@@ -77,10 +102,12 @@ def _run() -> int:
 
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else Exit.DONE
     except typer.Exit as ended:
-        return int(ended.exit_code)
+        return _interrupted() if ended.exit_code == Exit.INTERRUPTED else int(ended.exit_code)
+    except SystemExit as ended:
+        # typer's own way of ending when the reader of our output has gone (`archdsl … | head`)
+        return Exit.DONE if isinstance(ended.__context__, BrokenPipeError) else Exit.FAULT
     except _Misuse as misuse:
         misuse.show()  # type: ignore[attr-defined]
         return Exit.USAGE
@@ -91,17 +118,27 @@ def _run() -> int:
         print(f"archdsl: {missing}", file=sys.stderr)
         return Exit.MISSING
     except (KeyboardInterrupt, typer.Abort):
-        print("archdsl: interrupted", file=sys.stderr)
-        return Exit.INTERRUPTED
+        return _interrupted()
     except _Terminated:
         print("archdsl: terminated", file=sys.stderr)
         return Exit.TERMINATED
     except BrokenPipeError:
-        # the reader of our output has gone (`archdsl … | head`); writing the rest would only complain again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except OSError as error:
+        return _cannot_write(error)
     except Exception as error:
-        return _internal(error)
+        return Exit.TERMINATED if exits.terminated else _internal(error)
+
+
+def _interrupted() -> int:
+    print("archdsl: interrupted", file=sys.stderr)
+    return Exit.INTERRUPTED
+
+
+def _cannot_write(error: OSError) -> int:
+    name = f"{error.filename}: " if error.filename else ""
+    print(f"archdsl: {name}{error.strerror or error}", file=sys.stderr)
+    return Exit.FAULT
 
 
 def _show(error: Exception) -> None:
@@ -109,7 +146,7 @@ def _show(error: Exception) -> None:
     from archdsl.diagnostics.text import render_all
 
     assert isinstance(error, ArchError)
-    print(render_all(error.diagnostics, color=sys.stderr.isatty()), file=sys.stderr)
+    print(render_all(error.diagnostics, color=use_color(sys.stderr)), file=sys.stderr)
 
 
 def _internal(error: Exception) -> int:

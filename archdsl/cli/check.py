@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli.exits import Exit
-from archdsl.cli.options import InputOption, JsonOption, NetworkOption, SetOption, settings_of, values_of, write_json
+from archdsl.cli.options import (
+    InputOption,
+    JsonOption,
+    NetworkOption,
+    SetOption,
+    settings_of,
+    use_color,
+    values_of,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -66,9 +75,17 @@ def _networks(
     if not names and (settings or not _only_blocks(spec)):
         names = [None]  # type: ignore[list-item]
     for name in names:
-        yield path, check_network(spec, name, settings, values)
+        yield path, check_network(spec, name, _reaching(spec, name, settings), values)
     if not names:
         yield path, Checked(None, None, spec.diagnostics, None)
+
+
+def _reaching(spec: Any, network: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that a network has. One that no network of the file has goes to all of them, to be reported."""
+    known = {name: set(spec.parameters(name)) for name in spec.networks}
+    anywhere: set[str] = set().union(*known.values())
+    own = known.get(network or "", anywhere)
+    return {name: value for name, value in settings.items() if name in own or name not in anywhere}
 
 
 def _only_blocks(spec: Any) -> bool:
@@ -116,7 +133,7 @@ def _print_text(entries: list[Entry]) -> None:
 
     found = _once(entries)
     if found:
-        print(render_all(found, color=sys.stdout.isatty()), end="\n\n")
+        print(render_all(found, color=use_color(sys.stdout)), end="\n\n")
     for path, checked in entries:
         if checked.facts is not None:
             print("\n".join(_facts(path, checked)))

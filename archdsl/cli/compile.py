@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.exits import MissingRequirement
+from archdsl.cli.exits import MissingRequirement, stop_if_terminated
 from archdsl.cli.loading import Weights, load_module, load_network, read_weights_file
 from archdsl.cli.options import NetworkOption, SetOption, settings_of, size
 
 if TYPE_CHECKING:
+    from archdsl.lower.verify import Verification
     from archdsl.network import Network
     from archdsl.runtime.compile import Description
+    from archdsl.runtime.manifest import WeightsKind
     from archdsl.runtime.model import CompiledModel
 
 DEFAULT_SIZE = (512, 1024)
@@ -48,14 +50,21 @@ def compile_command(
     """
     _one_of("--output", output, RESULTS)
     _one_of("--dtype", dtype, DTYPES)
+    _one_of("--engine", engine, ("auto", *_engines()))
     sizes = [size(text) for text in input_ or ()]
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
     made = _compile(net, given, sizes or [_default_size(net)], dtype, device, engine, output)
     target = folder or Path("build") / Path(spec).stem
-    target.parent.mkdir(parents=True, exist_ok=True)
+    stop_if_terminated()
     made.save(target, _report(net, made))
-    _tell(made, target, weights)
+    _tell(made, target)
+
+
+def _engines() -> list[str]:
+    from archdsl.runtime.engines import ENGINES
+
+    return list(ENGINES)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -107,8 +116,10 @@ def _describe(weights: Weights | None) -> Description:
 
     if weights is None:
         return Description(weights="random")
+    kind: WeightsKind = "partial" if weights.metadata.get("random") else "given"
     names, palette = (weights.metadata.get(key) for key in ("class_names", "palette"))
     return Description(
+        weights=kind,
         class_names=tuple(names) if names else None,
         palette=tuple((r, g, b) for r, g, b in palette) if palette else None,
     )
@@ -121,7 +132,13 @@ def _report(net: Network, made: CompiledModel) -> str:
     return render_html(net, values={"H": height, "W": width}, manifest=made.manifest)
 
 
-def _tell(made: CompiledModel, target: Path, weights: Path | None) -> None:
+_RANDOM = {
+    "random": "no --weights were given, so the weights are random",
+    "partial": "the weights were imported in part; the rest is random",
+}
+
+
+def _tell(made: CompiledModel, target: Path) -> None:
     manifest = made.manifest
     sizes = ", ".join(f"{h}x{w}" for h, w in manifest.sizes)
     typer.echo(
@@ -130,9 +147,17 @@ def _tell(made: CompiledModel, target: Path, weights: Path | None) -> None:
     for record in manifest.passes:
         declined = f", not in {len(record.declined)} (the manifest says why)" if record.declined else ""
         typer.echo(f"  {record.name}: {len(record.fired)} places{declined}")
-    proof = manifest.verification
-    if proof is not None:
-        typer.echo(f"  {proof}")
-    if weights is None:
-        print("warning: no --weights were given, so the weights are random", file=sys.stderr)
+    if manifest.verification is not None:
+        typer.echo(f"  {_proof(manifest.verification)}")
+    if manifest.weights != "given":
+        print(f"warning: {_RANDOM[manifest.weights]}", file=sys.stderr)
     typer.echo(f"artifact: {target}   report: {target / 'report.html'}")
+
+
+def _proof(found: Verification) -> str:
+    size = "x".join(str(n) for n in found.sizes.values())
+    blind = "" if found.every_tap else ", where some taps only see padding"
+    return (
+        f"verified against the float64 interpreter at {size}{blind}: error {found.error:.1e} of the output's rms "
+        f"(plain eager: {found.eager_error:.1e})"
+    )

@@ -19,5 +19,15 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+terminated = False
+"""Whether SIGTERM has come, even where the exception it raised was lost on the way."""
+
+
+def stop_if_terminated() -> None:
+    """Ends before something is published that nobody waits for any more. Raises KeyboardInterrupt after SIGTERM."""
+    if terminated:
+        raise KeyboardInterrupt
+
+
 class MissingRequirement(Exception):
     """Something optional is not installed, or the machine has no such device."""

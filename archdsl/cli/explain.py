@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from archdsl.cli.exits import Exit
+from archdsl.cli.options import use_color
 
 
 def explain(
@@ -30,4 +31,4 @@ def explain(
         help = did_you_mean(code.upper(), pages.codes()) or "`archdsl explain` lists all codes"
         print(f"archdsl: there is no code {code!r}; {help}", file=sys.stderr)
         raise typer.Exit(Exit.USAGE) from None
-    typer.echo(pages.render_page(page, color=sys.stdout.isatty()))
+    typer.echo(pages.render_page(page, color=use_color(sys.stdout)))

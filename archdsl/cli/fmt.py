@@ -29,14 +29,14 @@ def fmt(
         try:
             text = read_spec(path)
             formatted = format_source(Source(path, text))
+            if formatted != text and not check:
+                write_text(Path(path), formatted)
         except ArchError as error:
             problems += error.diagnostics
             continue
         if formatted != text:
             changed += 1
             typer.echo(f"{path}: {'would change' if check else 'formatted'}")
-            if not check:
-                write_text(Path(path), formatted)
     if problems:
         raise ArchError(problems)
     if check and changed:
@@ -44,11 +44,16 @@ def fmt(
 
 
 def read_spec(path: str) -> str:
-    """The text of a spec as it is, line ends included. Raises ArchError E0111 or E0112."""
+    """The text of a spec as it is, line ends included. Raises ArchError E0111, E0112 or E0901."""
     from archdsl.diagnostics import ArchError, Diagnostic
+    from archdsl.elaborate.files import MAX_FILE_BYTES
 
     try:
-        return Path(path).read_bytes().decode("utf-8-sig")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise ArchError([Diagnostic("E0901", f"{path} has more than {MAX_FILE_BYTES:,} bytes")])
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ArchError([Diagnostic("E0112", f"{path} is no UTF-8 text")]) from None
     except OSError as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archdsl.cli.options import use_color
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -50,7 +52,7 @@ def load_network(spec: str, network: str | None, settings: dict[str, Any], weigh
         settings = {**weights.metadata.get("parameters", {}), **settings}
     net = load(spec, network=network, **settings)
     if net.warnings:
-        print(render_all(net.warnings, color=sys.stderr.isatty()), file=sys.stderr)
+        print(render_all(net.warnings, color=use_color(sys.stderr)), file=sys.stderr)
     return net
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -68,5 +68,6 @@ def write_json(content: Any, target: str) -> None:
         write_text(Path(target), text + "\n")
 
 
-def is_terminal() -> bool:
-    return sys.stdout.isatty()
+def use_color(stream: TextIO) -> bool:
+    """Whether to write colours: to a terminal, unless NO_COLOR is set (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli.options import NetworkOption, SetOption, settings_of
+from archdsl.diagnostics import ArchError, Diagnostic
 
 if TYPE_CHECKING:
     from archdsl.images import Pixels
     from archdsl.ir.graph import Graph, Preprocessing
+    from archdsl.runtime.manifest import WeightsKind
 
 SAMPLE_SEED = 4
 SAMPLE_SIZE = (512, 1024)
@@ -32,7 +34,7 @@ class Segmenter:
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     sample_size: tuple[int, int]
-    trained: bool
+    weights: WeightsKind
 
 
 def run(
@@ -54,21 +56,47 @@ def run(
     from archdsl.cli.segmenter import from_artifact, from_spec
 
     if Path(model).is_dir():
+        if network is not None or set_ or weights is not None:
+            message = "a compiled network has its own weights and parameters; compile the spec again to change them"
+            raise typer.BadParameter(message, param_hint="--network, --set, --weights")
         segmenter = from_artifact(Path(model))
     else:
         segmenter = from_spec(model, network, settings_of(set_), weights)
-    if not segmenter.trained:
-        print("warning: the weights are random, so the labels mean nothing yet", file=sys.stderr)
+    if segmenter.weights != "given":
+        part = "" if segmenter.weights == "random" else "partly "
+        print(f"warning: the weights are {part}random, so the labels mean nothing yet", file=sys.stderr)
     folder = output or Path("runs") / "run" / segmenter.name
     _make(folder)
     sources = list(_sources(images or [], folder, segmenter))
-    for path, stem in _progress(sources):
+    _check_targets(sources, folder)
+    problems = [problem for path, stem in _progress(sources) for problem in _tried(segmenter, path, folder, stem)]
+    if problems:
+        raise ArchError(problems)
+
+
+def _tried(segmenter: Segmenter, path: Path, folder: Path, stem: str) -> tuple[Diagnostic, ...]:
+    """Segments one image; what is wrong with it does not keep the others from being segmented."""
+    try:
         _one(segmenter, path, folder, stem)
+    except ArchError as error:
+        return error.diagnostics
+    return ()
+
+
+def _results(folder: Path, stem: str) -> tuple[Path, Path]:
+    return folder / f"{stem}.labels.png", folder / f"{stem}.overlay.png"
+
+
+def _check_targets(sources: list[tuple[Path, str]], folder: Path) -> None:
+    """Refuses to write a result over one of the images. Raises ArchError E0804."""
+    given = {path.resolve() for path, _ in sources}
+    clashes = [target for _, stem in sources for target in _results(folder, stem) if target.resolve() in given]
+    if clashes:
+        message = f"{clashes[0]} is one of the images, and would be overwritten by a result"
+        raise ArchError([Diagnostic("E0804", message, help="give another folder with -o")])
 
 
 def _make(folder: Path) -> None:
-    from archdsl.diagnostics import ArchError, Diagnostic
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -77,22 +105,26 @@ def _make(folder: Path) -> None:
 
 def _sources(images: list[str], folder: Path, segmenter: Segmenter) -> Iterator[tuple[Path, str]]:
     """The images to segment, each with a name for its results that no other has."""
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     for path in _files(images) if images else [_sample(folder, segmenter)]:
-        stem = path.stem if path.stem not in taken else f"{path.stem}-{taken[path.stem] + 1}"
-        taken[path.stem] = taken.get(path.stem, 0) + 1
+        stem, number = path.stem, 1
+        while stem in taken:
+            number += 1
+            stem = f"{path.stem}-{number}"
+        taken.add(stem)
         yield path, stem
 
 
 def _files(images: list[str]) -> Iterator[Path]:
-    from archdsl.diagnostics import ArchError, Diagnostic
-
     for name in images:
         path = Path(name)
         if not path.is_dir():
             yield path
             continue
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        try:
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        except OSError as error:
+            raise ArchError([Diagnostic("E0801", f"{path} cannot be read: {error.strerror}")]) from None
         if not inside:
             raise ArchError([Diagnostic("E0801", f"the folder {path} holds no PNG or JPEG")])
         yield from inside
@@ -136,7 +168,7 @@ def _one(segmenter: Segmenter, path: Path, folder: Path, stem: str) -> None:
         channels=segmenter.graph.inputs[0].types[0].channels,
         size=size,
     )
-    labels, picture = folder / f"{stem}.labels.png", folder / f"{stem}.overlay.png"
+    labels, picture = _results(folder, stem)
     write_labels(labels, result.labels)
     blended = overlay(image, result.labels, segmenter.palette)
     write_rgb(picture, legend(blended, result.labels, segmenter.classes, segmenter.palette))

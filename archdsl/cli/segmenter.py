@@ -33,7 +33,7 @@ def from_artifact(folder: Path) -> Segmenter:
         spec_names or class_names(count),
         manifest.palette or default_palette(count),
         manifest.sizes[0] if manifest.sizes else SAMPLE_SIZE,
-        manifest.weights != "random",
+        manifest.weights,
     )
 
 
@@ -51,7 +51,7 @@ def from_spec(spec: str, network: str | None, settings: dict[str, Any], weights:
         class_names(count),
         default_palette(count),
         SAMPLE_SIZE,
-        weights is not None,
+        "random" if given is None else "partial" if given.metadata.get("random") else "given",
     )
 
 

@@ -49,6 +49,8 @@ def show(
         raise typer.BadParameter(f"{dtype!r} is not one of {', '.join(DTYPES)}", param_hint="--dtype")
     from archdsl.cli.loading import load_network
 
+    if budget is not None and hardware is None:
+        raise typer.BadParameter("a budget needs a machine to be held against: --hardware", param_hint="--budget")
     values = values_of(input_)
     limit = None if budget is None else seconds(budget)
     net = load_network(spec, network, settings_of(set_))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archdsl.cli.options import NetworkOption, SetOption, settings_of
+from archdsl.cli.options import NetworkOption, SetOption, settings_of, use_color
 
 if TYPE_CHECKING:
     from archdsl.lower.import_weights import ImportReport
@@ -43,6 +43,7 @@ def import_(
     """
     if map_ is not None and guess:
         raise typer.BadParameter("a map says what --guess would find out; give one of them", param_hint="--guess")
+    _check_target(output, checkpoint)
     from archdsl.cli.loading import load_network
     from archdsl.lower.import_weights import import_weights
 
@@ -51,6 +52,13 @@ def import_(
     report = import_weights(net.ir, checkpoint, name_map=name_map, guess=guess, partial=partial)
     _write(net, report, output, checkpoint, partial)
     _tell(report, output)
+
+
+def _check_target(output: Path, checkpoint: Path) -> None:
+    if output.suffix != ".safetensors":
+        raise typer.BadParameter(f"{output} should end in .safetensors, which is what is written", param_hint="--out")
+    if output.resolve() == checkpoint.resolve():
+        raise typer.BadParameter(f"{output} is the checkpoint itself", param_hint="--out")
 
 
 def _read_map(given: str) -> NameMap:
@@ -77,6 +85,7 @@ def _write(net: Network, report: ImportReport, output: Path, checkpoint: Path, p
             "parameters": net.parameters,
             "preprocessing": asdict(net.preprocessing),
             "imported_from": checkpoint.name,
+            "random": list(report.missing),
         },
     )
 
@@ -87,6 +96,6 @@ def _tell(report: ImportReport, output: Path) -> None:
 
     remarks = report.diagnostics(Severity.WARNING)
     if remarks:
-        print(render_all(remarks, color=sys.stderr.isatty()), file=sys.stderr)
+        print(render_all(remarks, color=use_color(sys.stderr)), file=sys.stderr)
     how = "by order and shape" if report.guessed else "by name"
     typer.echo(f"{len(report.matched):,} tensors matched {how}, {len(report.ignored):,} passed over: {output}")

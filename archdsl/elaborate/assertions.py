@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archdsl.diagnostics import Frame, Label
-from archdsl.elaborate.scope import ANALYSES, BUILTINS, Scope
+from archdsl.elaborate.scope import ANALYSES, Scope
 from archdsl.elaborate.values import Fault, Poisoned
 from archdsl.ir.settings import describe
 from archdsl.lang import tree as t
@@ -55,7 +55,34 @@ def is_deferred(condition: t.Expr, scope: Scope) -> bool:
     return any(name.text in asked and name.text not in scope.values for name in names_in(condition))
 
 
-def is_vacuous(condition: t.Expr) -> bool:
-    """Whether a condition mentions nothing that could ever differ."""
-    searched = any(isinstance(node, t.Search) for node in walk(condition))
-    return not searched and all(name.text in BUILTINS for name in names_in(condition))
+def is_vacuous(condition: t.Expr, block: t.Block, constants: Mapping[str, t.Expr]) -> bool:
+    """Whether a condition leads to nothing that could ever differ: no parameter, dimension, search or analysis.
+
+    Names are followed to what the block's body binds them to, and to the `constants` of the file.
+    """
+    live = {param.name.text for param in block.params} | {*ANALYSES, "shape"}
+    bound: dict[str, list[t.Node]] = {name: [value] for name, value in constants.items()}
+    for node in walk(block.body):
+        if isinstance(node, t.Input):
+            live |= {dim.text for dim in node.dims or () if isinstance(dim, t.Name)}
+        elif isinstance(node, t.Assign | t.For | t.CompFor):
+            value = node.value if isinstance(node, t.Assign) else node.iterable
+            for target in node.targets:
+                bound.setdefault(target.text, []).append(value)
+    return not _reaches(condition, live, bound)
+
+
+def _reaches(start: t.Node, live: set[str], bound: Mapping[str, list[t.Node]]) -> bool:
+    seen: set[str] = set()
+    waiting: list[t.Node] = [start]
+    while waiting:
+        node = waiting.pop()
+        if any(isinstance(part, t.Search) for part in walk(node)):
+            return True
+        for name in names_in(node):
+            if name.text in live:
+                return True
+            if name.text not in seen:
+                seen.add(name.text)
+                waiting += bound.get(name.text, ())
+    return False

@@ -159,7 +159,8 @@ class Files:
             else:
                 definition = self._imported(module, imported, use)
             self._bind(file, imported.bound, definition)
-            file.imports.setdefault(imported.bound.text, imported)
+            if module is not None:
+                file.imports.setdefault(imported.bound.text, imported)
 
     def _imported(self, module: SpecFile, imported: t.Imported, use: t.Use) -> Definition:
         name = imported.name
@@ -242,10 +243,11 @@ class Files:
             file = Path(path)
             if file.is_dir():
                 problem = ("E0111", f"{path} is a folder, not a spec")
-            elif file.stat().st_size > MAX_FILE_BYTES:
-                problem = ("E0901", f"{path} has {file.stat().st_size:,} bytes, far more than is read")
             else:
-                return file.read_bytes().decode("utf-8-sig")
+                content = _first_bytes(file)
+                if len(content) <= MAX_FILE_BYTES:
+                    return content.decode("utf-8-sig")
+                problem = ("E0901", f"{path} has more than {MAX_FILE_BYTES:,} bytes, far more than is read")
         except UnicodeDecodeError as error:
             problem = ("E0112", f"{path} is no UTF-8 text: byte {error.start} cannot be read")
         except FileNotFoundError:
@@ -254,6 +256,12 @@ class Files:
             problem = ("E0111", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
         self.diagnostics.add(Diagnostic(problem[0], problem[1], span or Span(Source(path, ""), 0, 0)))
         return None
+
+
+def _first_bytes(path: Path) -> bytes:
+    """As much of a file as shows whether it is too large; a device may have no end."""
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1)
 
 
 def _key(path: str) -> str:

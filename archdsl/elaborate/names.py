@@ -215,7 +215,9 @@ class _Body:
             help = f"feature maps go together with `{_OPERATORS[name]}`"
         elif len(self.diagnostics.items) < _MOST_SUGGESTIONS:
             ops = [op for op in OPS if op not in _HIDDEN]
-            help = did_you_mean(name, [*self.known, *self._usable(), *ops, *BUILTINS])
+            help = did_you_mean(
+                name, [*self.known, *self._usable(), *ops, *BUILTINS, *ANALYSES, "true", "false", "none"]
+            )
         self.diagnostics.add(Diagnostic("E0201", f"`{name}` is not defined", node.span, help=help))
 
     def _usable(self) -> Iterator[str]:

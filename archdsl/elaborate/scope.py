@@ -34,4 +34,4 @@ class Scope:
     def visible(self) -> list[str]:
         """Every name that means something here, for suggestions."""
         ops = [name for name in OPS if name not in ("input", "add", "sub", "mul", "div", "scalar")]
-        return [*self.values, *self.file.names, *ops, *BUILTINS]
+        return [*self.values, *self.file.names, *ops, *BUILTINS, *ANALYSES, "true", "false", "none"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
 from archdsl.diagnostics.place import diagnose, place
@@ -41,6 +41,16 @@ class TooLarge(Exception):
 
 class Hopeless(Exception):
     """So many statements failed that the rest is not worth looking at."""
+
+
+class Mark(NamedTuple):
+    """How much there was of everything when an expansion began."""
+
+    nodes: int
+    equalities: int
+    positives: int
+    variables: int
+    setbacks: int
 
 
 @dataclass
@@ -200,24 +210,25 @@ class Session:
 
     # ----------------------------------------------------------- templates
 
-    def mark(self) -> tuple[int, int, int, int]:
+    def mark(self) -> Mark:
         """Where an expansion begins: what it adds is what lies beyond."""
-        return len(self.builder.nodes), len(self.builder.equalities), len(self.variables), self.setbacks
+        builder = self.builder
+        return Mark(
+            len(builder.nodes), len(builder.equalities), len(builder.positives), len(self.variables), self.setbacks
+        )
 
     def template(
         self,
-        since: tuple[int, int, int, int],
+        since: Mark,
         inputs: Sequence[MapValue],
         paths: tuple[str, str],
         span: Span,
         value: Any,
     ) -> Template | None:
         """What was added since a mark, for copying; None where it went wrong or hangs on more than its inputs."""
-        first, equal, variables, setbacks = since
-        nodes = self.builder.nodes[first:]
-        if (len(self.variables), self.setbacks) != (variables, setbacks) or not copyable(
-            paths, inputs, nodes, searching=bool(self.variables)
-        ):
+        nodes = self.builder.nodes[since.nodes :]
+        clean = (len(self.variables), self.setbacks) == (since.variables, since.setbacks)
+        if not clean or not copyable(paths, inputs, nodes, searching=bool(self.variables)):
             return None
         values = [value] if isinstance(value, MapValue) else list(value)
         return Template(
@@ -225,7 +236,8 @@ class Session:
             len(self.frames(span)),
             tuple(v.ref for v in inputs),
             tuple((node, self.owners[node.weights][0] if node.weights else ()) for node in nodes),
-            tuple(self.builder.equalities[equal:]),
+            tuple(self.builder.equalities[since.equalities :]),
+            tuple(self.builder.positives[since.positives :]),
             tuple((v.ref, v.type) for v in values),
             isinstance(value, MapValue),
         )
@@ -240,6 +252,7 @@ class Session:
             self.builder.append(node)
             self._own_as(node, shapes, span)
         self.builder.equalities += template.equalities
+        self.builder.positives += template.positives
         return template.values(paths, inputs)
 
     def phantom(self, types: Sequence[MapType]) -> tuple[MapValue, ...]:

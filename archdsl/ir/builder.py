@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from archdsl.ir.dims import MAX_PERIOD, Dim, Size, Solutions, equal_for, growth, positive_for, symbol
+from archdsl.ir.dims import MAX_PERIOD, Dim, Size, Solutions, at_least, equal_for, growth, positive_for, symbol
 from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing, Ref
 from archdsl.ir.op import OPS, OpCall, OpError
 from archdsl.ir.settings import complete
@@ -63,6 +63,7 @@ class GraphBuilder:
 
     nodes: list[Node] = field(default_factory=list)
     equalities: list[tuple[Size, Size]] = field(default_factory=list)
+    positives: list[Size] = field(default_factory=list)
     shapes: tuple[tuple[int, ...], ...] = ()
     """Of the weights of the node added last."""
     _types: dict[Ref, MapType] = field(default_factory=dict)
@@ -136,6 +137,8 @@ class GraphBuilder:
                 help = "bring one to the other with resize(like=…)"
                 raise OpError("E0304", f"sizes {left} and {right} never agree", help)
             self.require(left, right)
+        for size in call.positives:
+            self._require_positive(size, op)
         return self.append(node)
 
     def _check_arity(self, op: str, count: int) -> None:
@@ -158,6 +161,15 @@ class GraphBuilder:
         """Notes that two sizes, which can be equal, must be: this decides which input sizes are allowed."""
         self.equalities.append((left, right))
 
+    def _require_positive(self, size: Size, op: str) -> None:
+        if isinstance(size, int) or len(size.symbols) != 1:
+            if isinstance(size, int) and size < 1:
+                raise OpError("E0306", f"{op} reaches past the end of its map", "the map is too small for it")
+            return
+        if growth(size) < 0 or at_least(size, 1).empty:
+            raise OpError("E0306", f"{op} reaches past the end of its map for all but the smallest inputs")
+        self.positives.append(size)
+
     def append(self, node: Node) -> tuple[Ref, ...]:
         """Adds a node that is complete, under a name that is not taken."""
         self.nodes.append(node)
@@ -176,7 +188,19 @@ class GraphBuilder:
             difference = left - right
             assert isinstance(difference, Dim)
             self._narrow(rules, difference, equal_for(left, right))
+        for size in dict.fromkeys(self.positives):
+            assert isinstance(size, Dim)
+            self._narrow(rules, size, at_least(size, 1))
+        rules |= {axis: Solutions(only=(extent,)) for axis, extent in self._fixed_extents()}
         return dict(sorted(rules.items()))
+
+    def _fixed_extents(self) -> Iterator[tuple[str, int]]:
+        """The axes along which a spec gives every input's extent as a number, with the first input's."""
+        inputs = [node.types[0] for node in self.nodes if node.op == "input"]
+        for axis, extents in (("H", [of.height for of in inputs]), ("W", [of.width for of in inputs])):
+            if extents and all(isinstance(extent, int) for extent in extents):
+                assert isinstance(extents[0], int)
+                yield axis, extents[0]
 
     @staticmethod
     def _narrow(rules: dict[str, Solutions], size: Dim, allowed: Solutions) -> None:

@@ -307,6 +307,26 @@ def equal_for(a: Size, b: Size) -> Solutions:
     return Solutions(only=tuple(sorted(n for n in found if n >= 1)))
 
 
+def at_least(size: Size, least: int) -> Solutions:
+    """For which n of its one symbol a size is at least `least`.
+
+    Where it grows, from the n on from which it always is: smaller n at which it happens to be are left out.
+    """
+    if isinstance(size, int):
+        return Solutions() if size >= least else Solutions(1, ())
+    (name,) = size.symbols
+    period = min(size.period, MAX_PERIOD)
+    values = [size.at({name: n}) for n in range(period + 1)]
+    grown = values[period] - values[0]
+    if grown == 0:
+        return Solutions(period, tuple(n for n in range(period) if values[n] >= least)).reduced()
+    if grown < 0:
+        last = (max(values) - least) // -grown * period + period
+        return Solutions(only=tuple(n for n in range(1, last + 1) if size.at({name: n}) >= least))
+    firsts = (n + max(-((values[n] - least) // grown), 0) * period for n in range(period))
+    return Solutions(minimum=max(1, *(first - period + 1 for first in firsts)))
+
+
 def positive_for(size: Size, least: int = 1) -> Solutions:
     """From which n on the one symbol of a size makes it at least `least`. Sizes never shrink as the input grows."""
     if isinstance(size, int):

@@ -58,6 +58,7 @@ class OpCall:
     settings: dict[str, Any]
     inputs: tuple[MapType, ...]
     equalities: list[tuple[Size, Size]] = field(default_factory=list)
+    positives: list[Size] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Any:
         return self.settings[name]
@@ -66,6 +67,10 @@ class OpCall:
         """Notes that two sizes must agree; which input sizes allow that is worked out for the whole network."""
         if a != b and not same(a, b):
             self.equalities.append((a, b))
+
+    def require_positive(self, size: Size) -> None:
+        """Notes that something besides the results' extents must be at least 1, too."""
+        self.positives.append(size)
 
 
 ShapeRule = Callable[[OpCall], tuple[MapType, ...]]

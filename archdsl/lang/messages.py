@@ -44,7 +44,8 @@ def _unclosed_bracket(reader: Reader, begin: int, cut: int | None, at: int) -> D
     if opening is None:
         return None
     wrong_closer = lines.kind(at) in CLOSE and lines.kind(at) != CLOSING[lines.kind(opening)]
-    if cut is None and lines.kind(at) != END and not wrong_closer:
+    statement = lines.starts_line(at) and lines.kind(at) in (*STATEMENTS, *ENTRIES)
+    if cut is None and lines.kind(at) != END and not wrong_closer and not statement:
         return None
     return Diagnostic("E0102", f"this `{lines.tokens[opening]}` is never closed", reader.span(opening))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _WRAPPER = "module."
 """What DataParallel puts before every name."""
 
 
-_FOREIGN = re.compile(r"Unsupported (?:global|class): GLOBAL (\S+)")
+_FOREIGN = re.compile(r"[Uu]nsupported (?:global|class|GLOBAL)\W+(?:GLOBAL )?([\w.]+)")
 """How torch names what it refuses to unpickle."""
 
 _CONVERT = (
@@ -67,7 +68,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_pickle(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on old formats; what matters to the user is said below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise _unreadable(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged archive fails in as many ways as there are bytes in it

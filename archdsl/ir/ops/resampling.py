@@ -75,7 +75,10 @@ def _centred(scale: Fraction, taps: int, *, nominal: bool = False) -> Resample:
 def _resize_access(call: OpCall, axis: int) -> tuple[Access, ...]:
     read = _nominal_taps(call, _resize_shape(call)[0], axis)
     if call["antialias"] and isinstance(read, Resample):
-        read = replace(read, spread=max(read.scale, Fraction(1)))
+        # PyTorch's wide filter keeps the rule for centres even with align_corners, which gives the scale alone
+        only = call["align_corners"] and _resize_shape(call)[0].shape[1 + axis] == 1
+        scale = Fraction(0) if only else read.scale
+        read = replace(_centred(scale, read.taps, nominal=read.nominal), scale=read.scale, spread=max(scale, Fraction(1)))
     return (read, *(Unread() for _ in call.inputs[1:]))
 
 

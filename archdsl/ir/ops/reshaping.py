@@ -23,6 +23,10 @@ register(
 def _pad_shape(call: OpCall) -> tuple[MapType, ...]:
     x = call.inputs[0]
     left, right, top, bottom = call["amounts"]
+    if call["mode"] == "reflect":
+        # a reflection shows what lies inside the edge, and cannot show more than there is
+        call.require_positive(x.height - max(top, bottom))
+        call.require_positive(x.width - max(left, right))
     return (MapType(x.channels, x.height + top + bottom, x.width + left + right),)
 
 
@@ -60,6 +64,14 @@ def crop_start(size: Size, result: Size, offset: str | tuple[int, int], axis: in
     return (size - result) // 2 if offset == "center" else int(offset[axis])
 
 
+def _crop_shape(call: OpCall) -> tuple[MapType, ...]:
+    target = _crop_target(call)
+    for axis, result in enumerate(target):
+        start = 0 if call["offset"] == "center" else call["offset"][axis]
+        call.require_positive(call.inputs[0].shape[1 + axis] - start - result + 1)
+    return (MapType(call.inputs[0].channels, *target),)
+
+
 def _crop_access(call: OpCall, axis: int) -> tuple[Access, ...]:
     size, result = call.inputs[0].shape[1 + axis], _crop_target(call)[axis]
     start = crop_start(size, result, call["offset"], axis)
@@ -79,7 +91,7 @@ register(
             SettingSpec("offset", "padding", "center", '"center", or (top, left)', choices=("center",), low=0),
         ),
         inputs=("x", "[like]"),
-        shape=lambda call: (MapType(call.inputs[0].channels, *_crop_target(call)),),
+        shape=_crop_shape,
         access=_crop_access,
     )
 )
