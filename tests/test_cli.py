@@ -105,6 +105,12 @@ def test_check_takes_folders_parameters_and_sizes(folder: Path) -> None:
         (["show", "tiny.arch", "--reach", "s3"], 2, "did you mean `s2`?"),
         (["show", "tiny.arch", "--hardware", "t5"], 1, "t4"),
         (["weights", "import", "tiny.arch", "no.pth", "-o", "x.safetensors"], 1, "no.pth"),
+        (["weights", "import", "tiny.arch", "no.pth", "-o", "x.pth"], 2, ".safetensors"),
+        (["compile", "tiny.arch", "--engine", "warp"], 2, "is not one of"),
+        (["compile", "tiny.arch", "-o", "tiny.arch/sub"], 1, "E0803"),
+        (["show", "tiny.arch", "--svg", "empty"], 1, "E0803"),
+        (["show", "tiny.arch", "--budget", "8ms"], 2, "--hardware"),
+        (["check", "/dev/zero"], 1, "E0901"),
     ],
 )
 def test_mistakes_get_their_exit_code_and_a_word(folder: Path, arguments: list[str], code: int, said: str) -> None:
@@ -204,6 +210,85 @@ def test_run_puts_back_a_size_that_the_network_does_not_take(folder: Path) -> No
     out = archdsl("run", "even.arch", "odd.png", "-o", "out", cwd=folder).stdout
     assert "seen at 20x34 and put back" in out
     assert Image.open(folder / "out" / "odd.labels.png").size == (33, 20)
+
+
+def test_results_keep_apart_and_never_overwrite_an_image(folder: Path) -> None:
+    """Made-up names do not meet real ones, and an image that looks like a result is refused before anything runs."""
+    (folder / "in").mkdir()
+    for name in ("a-2.png", "a.jpg", "a.png"):
+        Image.new("RGB", (16, 12)).save(folder / "in" / name)
+    archdsl("run", "tiny.arch", "in", "-o", "out", cwd=folder)
+    assert len(list((folder / "out").glob("*.labels.png"))) == 3
+    Image.new("RGB", (16, 12)).save(folder / "in" / "a.labels.png")
+    before = (folder / "in" / "a.labels.png").read_bytes()
+    assert "overwritten" in archdsl("run", "tiny.arch", "in", "-o", "in", cwd=folder, code=1).stderr
+    assert (folder / "in" / "a.labels.png").read_bytes() == before
+
+
+def test_one_bad_image_does_not_keep_the_others(folder: Path) -> None:
+    """Every readable image is segmented; the others are reported together at the end."""
+    (folder / "in").mkdir()
+    (folder / "in" / "a.png").write_bytes(b"no image")
+    (folder / "in" / "b.png").write_bytes(b"")
+    Image.new("RGB", (16, 12)).save(folder / "in" / "c.png")
+    said = archdsl("run", "tiny.arch", "in", "-o", "out", cwd=folder, code=1).stderr
+    assert "a.png" in said and "b.png" in said
+    assert (folder / "out" / "c.labels.png").is_file()
+
+
+def test_an_artifact_keeps_its_own_weights(folder: Path) -> None:
+    """Options that only a spec could follow are refused, not ignored; `fmt` leaves the copy of the spec alone."""
+    (folder / "tiny.arch").write_text(SPEC.replace("->", " ->  "), encoding="utf-8")
+    archdsl("compile", "tiny.arch", "--input", "32x32", cwd=folder)
+    assert "compile the spec again" in archdsl("run", "build/tiny", "--set", "classes=3", cwd=folder, code=2).stderr
+    archdsl("fmt", ".", cwd=folder)
+    archdsl("run", "build/tiny", cwd=folder)
+
+
+def test_fmt_follows_links(folder: Path) -> None:
+    """A link stays a link, and the spec behind it is formatted."""
+    (folder / "tiny.arch").write_text(SPEC.replace("->", " ->  "), encoding="utf-8")
+    (folder / "link.arch").symlink_to("tiny.arch")
+    archdsl("fmt", "link.arch", cwd=folder)
+    assert (folder / "link.arch").is_symlink()
+    assert (folder / "tiny.arch").read_text(encoding="utf-8") == SPEC
+
+
+def test_a_reader_that_leaves_is_no_fault(folder: Path) -> None:
+    """`archdsl explain | head -1` ends with 0."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "archdsl", "explain"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    assert (running.wait(timeout=60), running.stderr.read()) == (0, b"")
+
+
+def test_set_reaches_the_networks_that_have_the_parameter(folder: Path) -> None:
+    """A parameter of one network of a file is no mistake for the others."""
+    (folder / "two.arch").write_text(
+        SPEC
+        + SPEC.replace("arch 1\n", "")
+        .replace("Tiny(classes: int = 4)", "Other(classes: int = 4, w: int = 8)")
+        .replace("conv(8", "conv(w"),
+        encoding="utf-8",
+    )
+    out = archdsl("check", "two.arch", "--set", "w=16", cwd=folder).stdout
+    assert "Tiny: ok\n  264 parameters" in out and "Other: ok\n  528 parameters" in out
+
+
+def test_partly_imported_weights_say_so(folder: Path) -> None:
+    """What --partial leaves random is remembered, and said when it is compiled."""
+    import torch
+
+    from archdsl.network import load
+
+    state = load(str(folder / "tiny.arch")).module(seed=3).state_dict()
+    torch.save({k: v for k, v in state.items() if not k.startswith("logits")}, folder / "theirs.pth")
+    archdsl("weights", "import", "tiny.arch", "theirs.pth", "--partial", "-o", "ours.safetensors", cwd=folder)
+    done = archdsl("compile", "tiny.arch", "--weights", "ours.safetensors", "--input", "32x32", cwd=folder)
+    assert "imported in part" in done.stderr
+    assert "partly random" in archdsl("run", "build/tiny", cwd=folder).stderr
 
 
 def test_weights_travel_with_their_parameters(folder: Path) -> None:

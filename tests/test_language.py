@@ -255,18 +255,26 @@ def test_aux_outputs_exist_in_training_alone() -> None:
     assert [(o.name, o.aux) for o in made.outputs] == [("early", True), ("logits", False)]
 
 
+def test_fixed_inputs_take_their_own_size_alone() -> None:
+    """`in image [3, 64, 128]` is a network for that size."""
+    made = graph("network N {\n  in image [3, 64, 128]\n  out image\n}")
+    assert {name: str(rule) for name, rule in made.size_rules} == {"H": "only 64", "W": "only 128"}
+
+
 @pytest.mark.parametrize(
     ("statements", "rule"),
     [
         ("a = image -> conv(3, 3, stride=2)\nout y = (a -> resize(scale=2)) + image", "2n"),
         ("a = image -> conv(4, 2, stride=2, padding=0)\nout y = (a -> resize(scale=2)) + (image -> conv(4))", "2n"),
         ("a = image -> 5 * conv(3, 3, stride=2) -> resize(scale=32)\nout y = a + image -> crop(size=[1, 1])", "32n"),
+        ('out y = image -> pad(5, mode="reflect")', "any size, at least 6"),
+        ("out y = image -> crop(size=[8, 8], offset=(1, 1))", "any size, at least 9"),
         ("a = image -> conv(3, 8, stride=32, padding=0) -> resize(scale=32)\nout y = image + a", "32n"),
         ("a = image -> 5 * conv(3, 3, stride=2) -> resize(size=[H, W])\nout y = a + image", "any size"),
         ('a = image -> conv(3, 7, padding="valid")\nout y = a', "any size, at least 7"),
     ],
 )
 def test_allowed_sizes_are_worked_out(statements: str, rule: str) -> None:
-    """A skip connection that only fits some sizes states them: modulus, remainders, minimum."""
+    """A skip connection, a crop or a reflection that only fits some sizes states them: modulus, remainders, minimum."""
     rules = dict(body(statements).size_rules)
     assert str(rules["H"]) == str(rules["W"]) == rule
