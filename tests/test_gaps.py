@@ -297,3 +297,88 @@ def test_an_unfilled_hole_speaks_for_the_place() -> None:
     filled, real = (net.builder.add("conv", [net.image], settings, origin=origin)[0] for _ in range(2))
     graph = net.finish(net.add("add", filled, net.conv(net.image, 5)), real)
     assert not finding(graph).filled
+
+
+# --------------------------------------------------------------- channel by channel
+
+
+def halves(net: Net) -> Ref:
+    """Two channels with holes and two without, side by side."""
+    left, right = net.split(net.image, 2)
+    return net.add("concat", net.conv(left, dilation=2), net.conv(right))
+
+
+def test_channels_that_are_split_again_fill_nothing() -> None:
+    """A hole that leaves a concatenation as it came in is told once, where it is born."""
+    net = Net(channels=4)
+    left, right = net.split(halves(net), 2)
+    found = finding(net.finish(left, right))
+    assert (found.node.op, found.rate, found.filled) == ("conv", 2, False)
+    assert find_gaps(net.finish(right)) == []
+
+
+def test_the_gapped_part_that_no_output_reads_is_no_finding() -> None:
+    """What is split off and never used leaves the network gap-free, with a hole in it or not."""
+    net = Net(channels=2)
+    both = net.add("concat", net.conv(net.image, dilation=2), net.conv(net.image, 1))
+    _, right = net.split(both, 2)
+    graph = net.finish(right)
+    assert (find_gaps(graph), gap_free(graph)) == ([], True)
+
+
+@pytest.mark.parametrize("after", ["output", "1x1", "3x3", "bn relu 1x1", "excite 1x1", "add 1x1", "depthwise 1x1"])
+def test_channels_read_together_fill_a_hole(after: str) -> None:
+    """A concatenation fills for those who read its channels together, at once or after channel-wise steps."""
+    net = Net(channels=4)
+    y = halves(net)
+    for step in after.split():
+        match step:
+            case "bn" | "relu":
+                y = net.add(step, y)
+            case "1x1" | "3x3":
+                y = net.conv(y, int(step[0]))
+            case "excite":
+                y = net.add("mul", y, net.add("sigmoid", net.conv(net.add("global_pool", y), 1)))
+            case "add":
+                y = net.add("add", y, net.image)
+            case "depthwise":
+                y = net.add("depthwise", y, kernel=3)
+    assert [f.filled for f in find_gaps(net.finish(y))] == [True]
+
+
+def test_taps_within_the_channels_of_a_hole_meet_it() -> None:
+    """A depthwise convolution on the way does not unmake the hole of channels that then leave alone."""
+    net = Net(channels=4)
+    left, right = net.split(net.add("depthwise", halves(net), kernel=3), 2)
+    assert not finding(net.finish(left, right)).filled
+    assert find_gaps(net.finish(right)) == []
+
+
+def test_groups_read_only_their_own_channels_together() -> None:
+    """Over two groups the hole stays in the first; over one group the second fills it."""
+    net = Net(channels=4)
+    y = halves(net)
+    grouped, over_all = net.conv(y, 1, groups=2), net.conv(y, 1)
+    assert not finding(net.finish(net.split(grouped, 2)[0])).filled
+    assert finding(net.finish(over_all)).filled
+    assert finding(net.finish(grouped)).filled
+
+
+def test_a_hole_born_in_some_channels_is_told_of_those() -> None:
+    """The field of view before it is that of the channels with the hole, and only readers of these count."""
+    net = Net(channels=4)
+    left, right = net.split(net.image, 2)
+    y = net.add("depthwise", net.add("concat", net.conv(left, 9), net.conv(right, 1)), kernel=3, dilation=2)
+    wide, narrow = net.split(y, 2)
+    assert find_gaps(net.finish(wide)) == []
+    found = finding(net.finish(narrow))
+    assert (found.k, found.bound, found.largest, found.filled) == (1, 1, 1, False)
+
+
+def test_a_later_part_fills_a_concatenation() -> None:
+    """Two dilated branches side by side keep a hole until a third, put beside both, is read with them."""
+    net = Net(channels=2)
+    both = net.add("concat", *(net.conv(net.image, dilation=rate) for rate in (2, 3)))
+    alone, beside = net.conv(both, 1), net.conv(net.add("concat", both, net.conv(net.image, 7)), 1)
+    assert [f.filled for f in find_gaps(net.finish(alone))] == [False, False]
+    assert [f.filled for f in find_gaps(net.finish(beside))] == [True, True]

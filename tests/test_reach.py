@@ -109,6 +109,25 @@ def test_a_resize_reads_its_taps(how: dict[str, Any], expected: list[tuple[int, 
     assert not seen.nominal(y)
 
 
+def test_antialias_keeps_the_rule_for_centres() -> None:
+    """With align_corners the wide filter takes over the scale alone, and reads what has a gradient."""
+    net = Net(52, 52, 1)
+    small = net.conv(net.image, 3, stride=4)
+    back = net.add("crop", net.add("pad", net.add("resize", small, net.image), amounts=3), net.image)
+    y = net.add("resize", net.conv(back, 3), small, antialias=True, align_corners=True)
+    graph = net.finish(y)
+    seen = reach(graph, "x")
+    assert (seen.columns(y, 3)[0], seen.columns(y, 3)[-1]) == (7, 21)
+    assert_columns_match(seen, graph, y, phases=12)
+
+
+def test_a_single_antialiased_column_reads_the_corner() -> None:
+    """PyTorch's corner rule gives a result of one column the scale 0: nothing but the first pixels is read."""
+    net = Net(8, 8, 1)
+    y = net.add("resize", net.image, size=(8, 1), antialias=True, align_corners=True)
+    assert [c for c in columns(net, y) if c >= 0] == [0]
+
+
 def test_a_bicubic_resize_reads_what_has_a_gradient() -> None:
     """Taps of zero weight do not count, with antialiasing neither."""
     for scale in (2.0, 3.0, 0.5, 0.25, 0.75):
@@ -336,10 +355,10 @@ print({"torch", "numpy", "networkx", "pydantic"} & set(sys.modules))
 
 def assert_columns_match(seen: ReachResult, graph: Graph, ref: Ref, phases: int) -> None:
     height, width = extent(graph.type_of(ref))
-    gradients = Gradients(graph, ref)
+    gradients, (_, side) = Gradients(graph, ref), extent(graph.inputs[0].types[0])
     for at in range(width // 2 - phases // 2, width // 2 + phases - phases // 2):
         expected = seen.columns(ref, at)
-        if expected and expected[0] >= 0 and expected[-1] < SIDE:
+        if expected and expected[0] >= 0 and expected[-1] < side:
             found = gradients.pixels((height // 2, at)).any(0).nonzero().flatten().tolist()
             assert found == list(expected)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from archdsl.analyses.channels import Segments, as_read, carried, merged, overlaid
-from archdsl.analyses.footprint import Budget, Footprint, joined
+from archdsl.analyses.channels import Segments, as_read, carried, cut, merged, overlaid, whole
+from archdsl.analyses.footprint import Footprint, joined
 from archdsl.analyses.walk import AXES, Accesses, Axis, Step, Value, accesses, is_placed, walk
 from archdsl.ir.access import Access
 from archdsl.ir.graph import Graph, Node, Ref
@@ -46,6 +46,9 @@ class Holes:
     """For nodes that sum over channels, which channels of the first operand meet with a hole left."""
     blind: set[Ref] = field(default_factory=set)
     """The values that read nothing at a known place."""
+
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self.channels or ref in self.together
 
 
 @dataclass(frozen=True)
@@ -129,28 +132,23 @@ def _reach(graph: Graph, axis: Axis, how: Accesses, wanted: tuple[Ref, ...], sou
     births: dict[Ref, Birth] = {}
     holes = Holes()
     for step in walk(graph, how, source=source):
-        read = _as_read(step, holes)
+        _note_mixed(step, holes)
         for ref, value in zip(step.node.refs, step.results, strict=True):
             if ref in kept:
                 found[ref] = value.footprint
             _record(holes, ref, value)
-            ranges = _born(step, ref, read, holes)
+            ranges = _born(step, ref, holes)
             if ranges:
                 births[ref] = _birth(step, value, ranges)
     return ReachResult(axis, found, names, how, births, holes)
 
 
-def _as_read(step: Step, holes: Holes) -> Segments[Footprint] | None:
-    """The first operand as the node's taps meet it, noted down where a hole is left in that."""
-    if not step.operands:
-        return None
-    first, ref = step.operands[0], step.node.inputs[0]
-    if ref not in holes.channels and ref not in holes.together:
-        return None
-    read = as_read(step.node, first.segments, lambda parts: joined(parts, first.budget))
-    if any(fact.has_gap for _, fact in read):
+def _note_mixed(step: Step, holes: Holes) -> None:
+    """How the node's taps meet the holes of its first operand, where it sums over channels."""
+    if OPS[step.node.op].channels in ("mix", "grouped") and step.node.inputs[0] in holes:
+        first = step.operands[0]
+        read = as_read(step.node, first.segments, lambda parts: joined(parts, first.budget))
         holes.mixed[step.node.name] = _flags(read)
-    return read
 
 
 def _record(holes: Holes, ref: Ref, value: Value) -> None:
@@ -164,3 +162,47 @@ def _record(holes: Holes, ref: Ref, value: Value) -> None:
 
 def _flags(segments: Segments[Footprint]) -> Segments[bool]:
     return merged((end, fact.has_gap) for end, fact in segments)
+
+
+def _born(step: Step, ref: Ref, holes: Holes) -> tuple[Range, ...]:
+    """The channels of a result whose holes nothing that was read for them had."""
+    rule, channels = OPS[step.node.op].channels, step.node.types[0].channels
+    if ref not in holes or rule == "split":
+        return ()
+    if rule == "concat":
+        apart = ref not in holes.channels and holes.together.isdisjoint(step.traced)
+        return ((0, channels),) if apart else ()
+    if ref not in holes.channels:
+        return ()
+    operands = [_had(step, i, channels, holes) for i in range(len(step.operands))]
+    new = tuple((end, not had) for end, had in carried(step.node, operands, any)[0])
+    return ranges_of(overlaid(channels, (holes.channels[ref], new), all))
+
+
+def _had(step: Step, i: int, channels: int, holes: Holes) -> Segments[bool]:
+    """Which channels of an operand had a hole already as they were read."""
+    ref, width = step.node.inputs[i], step.operands[i].segments[-1][0]
+    if not is_placed(step.accesses[i]):
+        return ((width, False),)
+    if i == 0 and step.node.name in holes.mixed:
+        return holes.mixed[step.node.name]
+    return holes.channels.get(ref, ((width, False),)) if width == channels else ((width, ref in holes.together),)
+
+
+def ranges_of(flags: Segments[bool]) -> tuple[Range, ...]:
+    """The runs of channels of which something is so."""
+    starts = (0, *(end for end, _ in flags))
+    return tuple((start, end) for start, (end, flag) in zip(starts, flags, strict=False) if flag)
+
+
+def _birth(step: Step, value: Value, ranges: tuple[Range, ...]) -> Birth:
+    first = next(i for i, ref in enumerate(step.node.inputs) if ref in step.traced)
+    before, after, rule = step.operands[first], value.footprint, OPS[step.node.op].channels
+    seen = before.footprint
+    if rule != "concat":
+        born = [(start, fact) for start, end in ranges for _, fact in cut(value.segments, start, end)]
+        channel, after = max(born, key=lambda at: max(p.holes.bit_count() for p in at[1].phases))
+        if first == 0:
+            (read, *_) = carried(step.node, [before.segments], lambda parts: joined(parts, before.budget))
+            seen = whole(cut(read, channel, channel + 1), lambda parts: joined(parts, before.budget))
+    return Birth(step.node, step.accesses[first], seen, after, ranges)

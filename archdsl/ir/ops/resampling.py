@@ -76,9 +76,9 @@ def _resize_access(call: OpCall, axis: int) -> tuple[Access, ...]:
     read = _nominal_taps(call, _resize_shape(call)[0], axis)
     if call["antialias"] and isinstance(read, Resample):
         # PyTorch's wide filter keeps the rule for centres even with align_corners, which gives the scale alone
-        only = call["align_corners"] and _resize_shape(call)[0].shape[1 + axis] == 1
-        scale = Fraction(0) if only else read.scale
-        read = replace(_centred(scale, read.taps, nominal=read.nominal), scale=read.scale, spread=max(scale, Fraction(1)))
+        one = call["align_corners"] and _resize_shape(call)[0].shape[1 + axis] == 1
+        scale = Fraction(0) if one else read.scale
+        read = replace(read, offset=_centred(scale, read.taps).offset, spread=max(scale, Fraction(1)))
     return (read, *(Unread() for _ in call.inputs[1:]))
 
 
