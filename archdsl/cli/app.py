@@ -67,7 +67,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Runs the command line and ends the process with the exit code that `Exit` documents."""
     signal.signal(signal.SIGTERM, _terminate)
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    warnings.showwarning = _show_warning
     code = _run()
     code = _flush(code)
     if exits.terminated:
