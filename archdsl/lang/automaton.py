@@ -69,11 +69,18 @@ class Tables:
         self.end = table.end_states["file"]
         self.actions: dict[int, dict[str, int | _Reduction]] = {
             state: {
-                symbol: target if action is Shift else rules.setdefault(id(target), _reduction(target))
+                symbol: target if action is Shift else self._once(rules, target)
                 for symbol, (action, target) in actions.items()
             }
             for state, actions in table.states.items()
         }
+
+    @staticmethod
+    def _once(rules: dict[int, _Reduction], rule: Rule) -> _Reduction:
+        """A rule's reduction; thousands of entries of the table share a hundred rules."""
+        if id(rule) not in rules:
+            rules[id(rule)] = _reduction(rule)
+        return rules[id(rule)]
 
     def shifting(self, terminal: str) -> frozenset[int]:
         """The states that take this terminal without any reduction."""
