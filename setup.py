@@ -31,8 +31,8 @@ class BuildWithTables(build_py):
         super().run()
         sys.path.insert(0, str(ROOT))
         try:
+            from archdsl.lang.grammar import write_tables
             from archdsl.lang.library import write_trees
-            from archdsl.lang.tables import write_tables
         finally:
             sys.path.pop(0)
         built = (ROOT if self.editable_mode else Path(self.build_lib)) / "archdsl" / "lang"

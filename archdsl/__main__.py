@@ -3,7 +3,7 @@
 import gc
 
 # A start makes many objects and no garbage; at the usual threshold of 700 a tenth of it would be collection.
-gc.set_threshold(50_000, 20, 20)
+gc.set_threshold(200_000, 20, 20)
 
 from archdsl.cli.app import main  # noqa: E402
 

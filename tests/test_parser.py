@@ -6,7 +6,7 @@ import pytest
 from helpers import body, errors, outline, parsed
 
 from archdsl.lang import tree as t
-from archdsl.lang.tables import build_parser
+from archdsl.lang.grammar import build_parser
 
 
 def read(text: str) -> t.File:

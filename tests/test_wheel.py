@@ -47,7 +47,7 @@ def tree_files() -> set[str]:
 def test_the_wheel_holds_the_tree(wheel: Path) -> None:
     """No module, spec, page or template is left out, and nothing else gets in but the parser's table and trees."""
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    built = {"archdsl/lang/_tables.json", "archdsl/lang/_library.pickle"}
+    built = {"archdsl/lang/_tables.pickle", "archdsl/lang/_library.pickle"}
     assert names == tree_files() | built
 
 

@@ -9,82 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lark import Lark, Token, Tree
-from lark.grammar import Rule
-from lark.parsers.lalr_analysis import Shift
-from lark.tree import Meta
+from archdsl.lang.lexer import Token
+from archdsl.lang.tables import Reduction, Tables
 
 END = "$END"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reduction:
-    """What Lark's tree builder does for one rule: which children it keeps, inlines, and puts `None` for."""
+class ParseTree:
+    """What the grammar's rules made of a stretch of text: a rule's name, and its children in the order of the text."""
 
-    name: str
-    origin: str
-    size: int
-    kept: tuple[tuple[int, bool, int], ...]
-    """Index of a child, whether its own children take its place, and how many `None` come before it."""
-    missing: int
-    inline: bool
-    expand: bool
-    passes: bool
-    """Only hands on its single child, which is a list of children already."""
+    __slots__ = ("children", "data", "end", "start")
 
+    def __init__(self, data: str, children: list[Any], start: int, end: int) -> None:
+        self.data = data
+        self.children = children
+        self.start = start
+        self.end = end
 
-def _reduction(rule: Rule) -> _Reduction:
-    gaps = [0] * (len(rule.expansion) + 1)
-    if rule.options.empty_indices:
-        present = "".join(str(int(absent)) for absent in rule.options.empty_indices).split("0")
-        gaps = [len(run) for run in present]
-    kept = []
-    missing = 0
-    for index, symbol in enumerate(rule.expansion):
-        missing += gaps[index]
-        if not getattr(symbol, "filter_out", False):
-            kept.append((index, not symbol.is_term and symbol.name.startswith("_"), missing))
-            missing = 0
-    origin = str(rule.origin.name)
-    inline = origin.startswith("_")
-    return _Reduction(
-        name=rule.alias or origin,
-        origin=origin,
-        size=len(rule.expansion),
-        kept=tuple(kept),
-        missing=missing + gaps[-1],
-        inline=inline,
-        expand=rule.options.expand1 and not rule.alias,
-        passes=inline and len(rule.expansion) == 1 and kept == [(0, True, 0)],
-    )
-
-
-class Tables:
-    """The table, with shifts as plain state numbers and reductions worked out ahead."""
-
-    def __init__(self, grammar: Lark) -> None:
-        table = grammar.parse_interactive().parser_state.parse_conf.parse_table
-        rules: dict[int, _Reduction] = {}
-        self.start = table.start_states["file"]
-        self.end = table.end_states["file"]
-        self.actions: dict[int, dict[str, int | _Reduction]] = {
-            state: {
-                symbol: target if action is Shift else self._once(rules, target)
-                for symbol, (action, target) in actions.items()
-            }
-            for state, actions in table.states.items()
-        }
-
-    @staticmethod
-    def _once(rules: dict[int, _Reduction], rule: Rule) -> _Reduction:
-        """A rule's reduction; thousands of entries of the table share a hundred rules."""
-        if id(rule) not in rules:
-            rules[id(rule)] = _reduction(rule)
-        return rules[id(rule)]
-
-    def shifting(self, terminal: str) -> frozenset[int]:
-        """The states that take this terminal without any reduction."""
-        return frozenset(state for state, actions in self.actions.items() if isinstance(actions.get(terminal), int))
+    def subtrees(self) -> list[ParseTree]:
+        """Every tree inside this one, inner ones before those they stand in."""
+        found = []
+        stack = [self]
+        while stack:
+            tree = stack.pop()
+            found.append(tree)
+            stack += [child for child in tree.children if isinstance(child, ParseTree)]
+        return found[:0:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +80,8 @@ class Automaton:
                 return True
         states.append(action)
         self.values.append(token)
-        self.starts.append(token.start_pos or 0)
-        self._end = token.end_pos or 0
+        self.starts.append(token.start)
+        self._end = token.end
         return True
 
     def accepts(self, terminal: str) -> bool:
@@ -139,18 +89,18 @@ class Automaton:
         actions, states = self.tables.actions, list(self.states)
         while True:
             action = actions[states[-1]].get(terminal)
-            if not isinstance(action, _Reduction):
+            if not isinstance(action, Reduction):
                 return action is not None
             if action.size:
                 del states[-action.size :]
             states.append(self._goto(states[-1], action))
 
-    def _goto(self, state: int, rule: _Reduction) -> int:
+    def _goto(self, state: int, rule: Reduction) -> int:
         target = self.tables.actions[state][rule.origin]
         assert isinstance(target, int)
         return target
 
-    def _reduce(self, rule: _Reduction) -> None:
+    def _reduce(self, rule: Reduction) -> None:
         states, values, starts = self.states, self.values, self.starts
         if not rule.passes:
             below = len(values) - rule.size
@@ -163,7 +113,7 @@ class Automaton:
             states.pop()
         states.append(self._goto(states[-1], rule))
 
-    def _value(self, rule: _Reduction, children: list[Any], start: int) -> Any:
+    def _value(self, rule: Reduction, children: list[Any], start: int) -> Any:
         kept: list[Any] = []
         for index, inline, missing in rule.kept:
             if missing:
@@ -181,6 +131,4 @@ class Automaton:
             return kept
         if rule.expand and len(kept) == 1:
             return kept[0]
-        meta = Meta()  # type: ignore[no-untyped-call]
-        meta.empty, meta.start_pos, meta.end_pos = False, start, self._end
-        return Tree(rule.name, kept, meta)
+        return ParseTree(rule.name, kept, start, self._end)

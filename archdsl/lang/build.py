@@ -1,4 +1,4 @@
-"""Lark's parse tree to our syntax tree: one method per grammar rule."""
+"""The parse tree to our syntax tree: one method per grammar rule."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from lark import Token, Tree
-
 from archdsl.diagnostics import Source, Span
 from archdsl.lang import tree as t
+from archdsl.lang.automaton import ParseTree
+from archdsl.lang.lexer import Token
 
 _SUFFIXES = {"k": 10**3, "M": 10**6, "G": 10**9}
 _ESCAPES = {"n": "\n", "t": "\t"}
 
-Parsed = Tree[Any] | Token
+Parsed = ParseTree | Token
 
 
 def number(text: str) -> int | float:
@@ -38,27 +38,22 @@ class TreeBuilder:
     def __init__(self, source: Source, docs: Callable[[int], str]) -> None:
         self.source = source
         self.docs = docs
-        self._rules: dict[str, Callable[[Tree[Any]], Any]] = {
+        self._rules: dict[str, Callable[[ParseTree], Any]] = {
             name[1:]: getattr(self, name) for name in dir(self) if name.startswith("r") and name[1:2] == "_"
         }
 
-    def build(self, tree: Tree[Any]) -> Any:
+    def build(self, tree: ParseTree) -> Any:
         return self._rules["_" + str(tree.data)](tree)
 
     # ------------------------------------------------------------- helpers
 
     def span(self, node: Parsed) -> Span:
-        if isinstance(node, Token):
-            start, end = node.start_pos, node.end_pos
-        else:
-            start, end = node.meta.start_pos, node.meta.end_pos
-        assert start is not None and end is not None
-        return Span(self.source, start, end)
+        return Span(self.source, node.start, node.end)
 
     def ident(self, token: Parsed) -> t.Ident:
         return t.Ident(self.span(token), str(token))
 
-    def maybe(self, node: Tree[Any] | None) -> Any:
+    def maybe(self, node: ParseTree | None) -> Any:
         return None if node is None else self.build(node)
 
     def all(self, nodes: list[Any]) -> tuple[Any, ...]:
@@ -66,10 +61,10 @@ class TreeBuilder:
 
     # ----------------------------------------------------------- top level
 
-    def r_version(self, n: Tree[Any]) -> t.Number:
+    def r_version(self, n: ParseTree) -> t.Number:
         return t.Number(self.span(n.children[0]), number(str(n.children[0])))
 
-    def r_use(self, n: Tree[Any]) -> t.Use:
+    def r_use(self, n: ParseTree) -> t.Use:
         path = n.children[0]
         return t.Use(
             self.span(n),
@@ -78,11 +73,11 @@ class TreeBuilder:
             tuple(self.r_imported(child) for child in n.children[1:]),
         )
 
-    def r_imported(self, n: Tree[Any]) -> t.Imported:
+    def r_imported(self, n: ParseTree) -> t.Imported:
         name, alias = n.children
         return t.Imported(self.span(n), self.ident(name), self.ident(alias) if alias else None)
 
-    def _block(self, n: Tree[Any], is_network: bool) -> t.Block:
+    def _block(self, n: ParseTree, is_network: bool) -> t.Block:
         name, params, body = n.children
         return t.Block(
             self.span(n),
@@ -93,52 +88,52 @@ class TreeBuilder:
             self.docs(self.span(n).line),
         )
 
-    def r_block(self, n: Tree[Any]) -> t.Block:
+    def r_block(self, n: ParseTree) -> t.Block:
         return self._block(n, False)
 
-    def r_network(self, n: Tree[Any]) -> t.Block:
+    def r_network(self, n: ParseTree) -> t.Block:
         return self._block(n, True)
 
-    def r_alias(self, n: Tree[Any]) -> t.Alias:
+    def r_alias(self, n: ParseTree) -> t.Alias:
         name, value = n.children
         return t.Alias(self.span(n), self.ident(name), self.build(value), self.docs(self.span(n).line))
 
-    def r_constant(self, n: Tree[Any]) -> t.Definition:
+    def r_constant(self, n: ParseTree) -> t.Definition:
         name, value = n.children
         return t.Definition(self.span(n), self.ident(name), self.build(value))
 
-    def r_param(self, n: Tree[Any]) -> t.Param:
+    def r_param(self, n: ParseTree) -> t.Param:
         name, kind, default = n.children
         return t.Param(self.span(n), self.ident(name), self.maybe(kind), self.maybe(default))
 
-    def r_type_block(self, n: Tree[Any]) -> t.NamedType:
+    def r_type_block(self, n: ParseTree) -> t.NamedType:
         return t.NamedType(self.span(n), "block", (), None)
 
-    def r_type_named(self, n: Tree[Any]) -> t.NamedType:
+    def r_type_named(self, n: ParseTree) -> t.NamedType:
         parts = self.all(n.children[1:])
         arguments = tuple(p for p in parts if isinstance(p, t.NamedType | t.TupleType))
         domain = next((p for p in parts if isinstance(p, t.RangeExpr | t.Choices)), None)
         return t.NamedType(self.span(n), str(n.children[0]), arguments, domain)
 
-    def r_type_tuple(self, n: Tree[Any]) -> t.TupleType:
+    def r_type_tuple(self, n: ParseTree) -> t.TupleType:
         return t.TupleType(self.span(n), self.all(n.children))
 
-    def r_choices(self, n: Tree[Any]) -> t.Choices:
+    def r_choices(self, n: ParseTree) -> t.Choices:
         return t.Choices(self.span(n), self.all(n.children))
 
     # ---------------------------------------------------------- statements
 
-    def r_body(self, n: Tree[Any]) -> t.Body:
+    def r_body(self, n: ParseTree) -> t.Body:
         return t.Body(self.span(n), self.all(n.children))
 
-    def r_names(self, n: Tree[Any]) -> tuple[t.Ident, ...]:
+    def r_names(self, n: ParseTree) -> tuple[t.Ident, ...]:
         return tuple(self.ident(child) for child in n.children)
 
-    def r_assign(self, n: Tree[Any]) -> t.Assign:
+    def r_assign(self, n: ParseTree) -> t.Assign:
         targets, value = n.children
         return t.Assign(self.span(n), self.build(targets), self.build(value))
 
-    def r_input(self, n: Tree[Any]) -> t.Input:
+    def r_input(self, n: ParseTree) -> t.Input:
         name, dims, preprocessing = n.children
         return t.Input(
             self.span(n),
@@ -147,128 +142,128 @@ class TreeBuilder:
             self.maybe(preprocessing),
         )
 
-    def _output(self, n: Tree[Any], *, named: bool, aux: bool) -> t.Output:
+    def _output(self, n: ParseTree, *, named: bool, aux: bool) -> t.Output:
         children = n.children
         if named:
             return t.Output(self.span(n), self.ident(children[0]), (self.build(children[1]),), aux)
         return t.Output(self.span(n), None, self.all(children), aux)
 
-    def r_named_output(self, n: Tree[Any]) -> t.Output:
+    def r_named_output(self, n: ParseTree) -> t.Output:
         return self._output(n, named=True, aux=False)
 
-    def r_plain_output(self, n: Tree[Any]) -> t.Output:
+    def r_plain_output(self, n: ParseTree) -> t.Output:
         return self._output(n, named=False, aux=False)
 
-    def r_named_aux(self, n: Tree[Any]) -> t.Output:
+    def r_named_aux(self, n: ParseTree) -> t.Output:
         return self._output(n, named=True, aux=True)
 
-    def r_plain_aux(self, n: Tree[Any]) -> t.Output:
+    def r_plain_aux(self, n: ParseTree) -> t.Output:
         return self._output(n, named=False, aux=True)
 
-    def r_shared(self, n: Tree[Any]) -> t.Shared:
+    def r_shared(self, n: ParseTree) -> t.Shared:
         return t.Shared(self.span(n), self.ident(n.children[0]), self.build(n.children[1]))
 
-    def r_assertion(self, n: Tree[Any]) -> t.Assert:
+    def r_assertion(self, n: ParseTree) -> t.Assert:
         return t.Assert(self.span(n), self.build(n.children[0]))
 
-    def r_for_loop(self, n: Tree[Any]) -> t.For:
+    def r_for_loop(self, n: ParseTree) -> t.For:
         targets, iterable, body = n.children
         return t.For(self.span(n), self.build(targets), self.build(iterable), self.build(body))
 
-    def r_when(self, n: Tree[Any]) -> t.When:
+    def r_when(self, n: ParseTree) -> t.When:
         condition, body, otherwise = n.children
         return t.When(self.span(n), self.build(condition), self.build(body), self.maybe(otherwise))
 
     # --------------------------------------------------------- expressions
 
-    def r_conditional(self, n: Tree[Any]) -> t.Conditional:
+    def r_conditional(self, n: ParseTree) -> t.Conditional:
         then, condition, otherwise = n.children
         return t.Conditional(self.span(n), self.build(then), self.build(condition), self.build(otherwise))
 
-    def r_pipe(self, n: Tree[Any]) -> t.Pipe:
+    def r_pipe(self, n: ParseTree) -> t.Pipe:
         return t.Pipe(self.span(n), self.build(n.children[0]), self.all(n.children[1:]))
 
-    def r_stage(self, n: Tree[Any]) -> t.Stage:
+    def r_stage(self, n: ParseTree) -> t.Stage:
         module, alias = n.children
         return t.Stage(self.span(n), self.build(module), self.ident(alias) if alias else None)
 
-    def r_or_(self, n: Tree[Any]) -> t.Logic:
+    def r_or_(self, n: ParseTree) -> t.Logic:
         return t.Logic(self.span(n), "or", self.all(n.children))
 
-    def r_and_(self, n: Tree[Any]) -> t.Logic:
+    def r_and_(self, n: ParseTree) -> t.Logic:
         return t.Logic(self.span(n), "and", self.all(n.children))
 
-    def r_not_(self, n: Tree[Any]) -> t.Not:
+    def r_not_(self, n: ParseTree) -> t.Not:
         return t.Not(self.span(n), self.build(n.children[0]))
 
-    def _rest(self, n: Tree[Any]) -> tuple[tuple[str, t.Expr], ...]:
+    def _rest(self, n: ParseTree) -> tuple[tuple[str, t.Expr], ...]:
         pairs = zip(n.children[1::2], n.children[2::2], strict=True)
         return tuple((str(operator), self.build(operand)) for operator, operand in pairs)
 
-    def r_comparison(self, n: Tree[Any]) -> t.Comparison:
+    def r_comparison(self, n: ParseTree) -> t.Comparison:
         return t.Comparison(self.span(n), self.build(n.children[0]), self._rest(n))
 
-    def r_sum(self, n: Tree[Any]) -> t.Arithmetic:
+    def r_sum(self, n: ParseTree) -> t.Arithmetic:
         return t.Arithmetic(self.span(n), self.build(n.children[0]), self._rest(n))
 
     r_product = r_sum
 
-    def r_range(self, n: Tree[Any]) -> t.RangeExpr:
+    def r_range(self, n: ParseTree) -> t.RangeExpr:
         return t.RangeExpr(self.span(n), self.build(n.children[0]), self.build(n.children[1]))
 
     r_range_domain = r_range
 
-    def r_negative(self, n: Tree[Any]) -> t.Negative:
+    def r_negative(self, n: ParseTree) -> t.Negative:
         return t.Negative(self.span(n), self.build(n.children[0]))
 
-    def r_call(self, n: Tree[Any]) -> t.Call:
+    def r_call(self, n: ParseTree) -> t.Call:
         function, *arguments = n.children
         return t.Call(self.span(n), self.build(function), self.all(arguments))
 
-    def r_positional(self, n: Tree[Any]) -> t.Argument:
+    def r_positional(self, n: ParseTree) -> t.Argument:
         return t.Argument(self.span(n), None, self.build(n.children[0]))
 
-    def r_keyword(self, n: Tree[Any]) -> t.Argument:
+    def r_keyword(self, n: ParseTree) -> t.Argument:
         return t.Argument(self.span(n), self.ident(n.children[0]), self.build(n.children[1]))
 
-    def r_index(self, n: Tree[Any]) -> t.Index:
+    def r_index(self, n: ParseTree) -> t.Index:
         return t.Index(self.span(n), self.build(n.children[0]), self.build(n.children[1]))
 
-    def r_slice(self, n: Tree[Any]) -> t.Slice:
+    def r_slice(self, n: ParseTree) -> t.Slice:
         start, stop = n.children
         return t.Slice(self.span(n), self.maybe(start), self.maybe(stop))
 
-    def r_name(self, n: Tree[Any]) -> t.Name:
+    def r_name(self, n: ParseTree) -> t.Name:
         return t.Name(self.span(n), str(n.children[0]))
 
-    def r_number(self, n: Tree[Any]) -> t.Number:
+    def r_number(self, n: ParseTree) -> t.Number:
         return t.Number(self.span(n), number(str(n.children[0])))
 
-    def r_string(self, n: Tree[Any]) -> t.String:
+    def r_string(self, n: ParseTree) -> t.String:
         return t.String(self.span(n), unescape(str(n.children[0])))
 
-    def r_true(self, n: Tree[Any]) -> t.Constant:
+    def r_true(self, n: ParseTree) -> t.Constant:
         return t.Constant(self.span(n), True)
 
-    def r_false(self, n: Tree[Any]) -> t.Constant:
+    def r_false(self, n: ParseTree) -> t.Constant:
         return t.Constant(self.span(n), False)
 
-    def r_none(self, n: Tree[Any]) -> t.Constant:
+    def r_none(self, n: ParseTree) -> t.Constant:
         return t.Constant(self.span(n), None)
 
-    def r_search(self, n: Tree[Any]) -> t.Search:
+    def r_search(self, n: ParseTree) -> t.Search:
         return t.Search(self.span(n), self.build(n.children[0]), self.build(n.children[1]))
 
-    def r_list(self, n: Tree[Any]) -> t.ListExpr:
+    def r_list(self, n: ParseTree) -> t.ListExpr:
         return t.ListExpr(self.span(n), self.all(n.children))
 
-    def r_tuple(self, n: Tree[Any]) -> t.TupleExpr:
+    def r_tuple(self, n: ParseTree) -> t.TupleExpr:
         return t.TupleExpr(self.span(n), self.all(n.children))
 
-    def r_comprehension(self, n: Tree[Any]) -> t.Comprehension:
+    def r_comprehension(self, n: ParseTree) -> t.Comprehension:
         element, *clauses = n.children
         return t.Comprehension(self.span(n), self.build(element), self.all(clauses))
 
-    def r_comp_for(self, n: Tree[Any]) -> t.CompFor:
+    def r_comp_for(self, n: ParseTree) -> t.CompFor:
         targets, iterable, *conditions = n.children
         return t.CompFor(self.span(n), self.build(targets), self.build(iterable), self.all(conditions))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lark import Token
+from itertools import pairwise
 
 from archdsl.lang.automaton import END
+from archdsl.lang.lexer import Token
 
 STATEMENTS = frozenset({"IN", "AUX", "OUT", "SHARED", "ASSERT", "FOR", "WHEN"})
 ENTRIES = frozenset({"USE", "BLOCK", "NETWORK"})
@@ -22,9 +23,8 @@ class Lines:
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens = tokens
-        starts = [token.line for token in tokens]
-        ends = [token.end_line for token in tokens]
-        self._first = [i == 0 or starts[i] != ends[i - 1] for i in range(len(tokens))]
+        lines = [0, *(token.line for token in tokens)]
+        self._first = [line != before for before, line in pairwise(lines)]
 
     def kind(self, i: int) -> str:
         """The type of token `i`, `$END` past the last and "" before the first."""
@@ -33,7 +33,7 @@ class Lines:
         return self.tokens[i].type if i < len(self.tokens) else END
 
     def column(self, i: int) -> int:
-        return self.tokens[i].column or 1
+        return self.tokens[i].column
 
     def starts_line(self, i: int) -> bool:
         """Whether nothing but blanks stands before token `i` on its line; true at the end of the text."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lark import Token
-
 from archdsl.diagnostics import Diagnostic
 from archdsl.lang.automaton import END
+from archdsl.lang.lexer import Token
 from archdsl.lang.lines import CLOSE, CLOSING, ENTRIES, OPERAND_END, STATEMENTS
 
 if TYPE_CHECKING:

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice
 from math import inf
 from typing import Any
 
-from lark import Lark, Token, Tree
-
 from archdsl.diagnostics import Diagnostic, Source, Span
 from archdsl.lang import tree as t
-from archdsl.lang.automaton import Tables
+from archdsl.lang.automaton import ParseTree
 from archdsl.lang.build import TreeBuilder, number
+from archdsl.lang.lexer import Token, lex
 from archdsl.lang.lines import CLOSE, CLOSING
 from archdsl.lang.reader import MAX_ERRORS, Reader
 from archdsl.lang.scan import Scan, doc_comment, scan
-from archdsl.lang.tables import grammar_parser
+from archdsl.lang.tables import tables
 
 MAX_BYTES = 256 * 1024
 MAX_TOKENS = 100_000
@@ -39,30 +37,20 @@ class Parse:
     diagnostics: tuple[Diagnostic, ...]
 
 
-@cache
-def _grammar() -> Lark:
-    return grammar_parser()
-
-
-@cache
-def _tables() -> Tables:
-    return Tables(_grammar())
-
-
 def parse(source: Source) -> Parse:
     """Reads a text. Never raises on account of it: what is wrong is in `diagnostics`, in the text's order."""
     size = len(source.text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         return _refused(_too_large(source, f"{size:,} bytes", MAX_BYTES))
     scanned = scan(source)
-    tokens = list(islice(_grammar().lex(scanned.clean), MAX_TOKENS + 1))
+    tokens = list(islice(lex(scanned.clean, tables().lexicon), MAX_TOKENS + 1))
     refusal = _too_many(source, tokens) or _too_deep(source, tokens)
     return _refused(refusal) if refusal else _read(source, scanned, tokens)
 
 
 def _read(source: Source, scanned: Scan, tokens: list[Token]) -> Parse:
     huge = _refuse_huge_numbers(source, tokens)
-    reader = Reader(source, tokens, _tables())
+    reader = Reader(source, tokens, tables())
     tree = reader.read()
     refusal = _tree_too_deep(source, tree)
     if refusal:
@@ -95,7 +83,7 @@ def _refuse_huge_numbers(source: Source, tokens: list[Token]) -> list[Diagnostic
     for token in tokens:
         if token.type == "NUMBER" and (len(token) > MAX_DIGITS or _overflows(token)):
             token.type = "BROKEN"
-            span = Span(source, token.start_pos or 0, token.end_pos or 0)
+            span = Span(source, token.start, token.end)
             found.append(Diagnostic("E0901", "this number is too large to read", span))
     return found[:MAX_ERRORS]
 
@@ -110,23 +98,23 @@ def _too_deep(source: Source, tokens: list[Token]) -> Diagnostic | None:
         if token.type in CLOSING:
             depth += 1
             if depth > MAX_DEPTH:
-                return _depth_error(source, token.start_pos or 0, token.end_pos or 0)
+                return _depth_error(source, token.start, token.end)
         elif token.type in CLOSE:
             depth = max(depth - 1, 0)
     return None
 
 
-def _tree_too_deep(source: Source, tree: Tree[Any]) -> Diagnostic | None:
+def _tree_too_deep(source: Source, tree: ParseTree) -> Diagnostic | None:
     """Nesting that needs no brackets: `- - - x`, `not not x`, `a if b else c if d else …`.
 
     What walks the tree recurses, a few calls for each level.
     """
-    stack: list[tuple[Tree[Any], int]] = [(tree, 0)]
+    stack: list[tuple[ParseTree, int]] = [(tree, 0)]
     while stack:
         node, depth = stack.pop()
         if depth > _MAX_TREE_DEPTH:
-            return _depth_error(source, node.meta.start_pos, node.meta.end_pos)
-        stack += [(child, depth + 1) for child in node.children if isinstance(child, Tree)]
+            return _depth_error(source, node.start, node.end)
+        stack += [(child, depth + 1) for child in node.children if isinstance(child, ParseTree)]
     return None
 
 
@@ -148,7 +136,7 @@ def _docs(comments: tuple[t.Comment, ...], tokens: Iterable[Token]) -> dict[int,
 class _FileBuilder(TreeBuilder):
     """The tree builder, with what recovery left out put in its place.
 
-    It builds from the leaves up, because Lark's tree is deeper than Python likes to recurse.
+    It builds from the leaves up, because the parse tree is deeper than Python likes to recurse.
     """
 
     def __init__(self, source: Source, docs: dict[int, str], reader: Reader) -> None:
@@ -157,27 +145,27 @@ class _FileBuilder(TreeBuilder):
         self._reader = reader
         self._built: dict[int, Any] = {}
 
-    def file(self, tree: Tree[Any]) -> tuple[t.Number | None, tuple[t.Entry, ...]]:
+    def file(self, tree: ParseTree) -> tuple[t.Number | None, tuple[t.Entry, ...]]:
         version, *entries = tree.children
         return self.maybe(version), tuple(self._entry(entry) for entry in entries)
 
-    def build(self, tree: Tree[Any]) -> Any:
+    def build(self, tree: ParseTree) -> Any:
         built = self._built.pop(id(tree), None)
         return super().build(tree) if built is None else built
 
-    def _entry(self, node: Tree[Any]) -> t.Entry:
+    def _entry(self, node: ParseTree) -> t.Entry:
         if node.data == "broken":
             return t.BrokenEntry(self.span(node), self._names(node))
-        for part in node.iter_subtrees():
-            if part is not node and f"_{part.data}" in self._rules:
+        for part in node.subtrees():
+            if f"_{part.data}" in self._rules:
                 self._built[id(part)] = self.build(part)
         entry: t.Entry = self.build(node)
         if isinstance(entry, t.Block) and entry.span.start in self._reader.headless:
             return t.BrokenEntry(entry.span, (entry.name.text,))
         return entry
 
-    def r_broken(self, node: Tree[Any]) -> t.Broken:
+    def r_broken(self, node: ParseTree) -> t.Broken:
         return t.Broken(self.span(node), self._names(node))
 
-    def _names(self, node: Tree[Any]) -> tuple[str, ...]:
+    def _names(self, node: ParseTree) -> tuple[str, ...]:
         return self._reader.broken[int(str(node.children[0]))]

@@ -1,4 +1,4 @@
-"""Tokens to Lark's parse tree, with recovery: what cannot be read is left out, and everything else is kept.
+"""Tokens to the parse tree, with recovery: what cannot be read is left out, and everything else is kept.
 
 After an error the reader goes back to where the broken statement began, puts a `broken` statement in its place, and
 goes on at the next line that starts a statement.
@@ -7,14 +7,13 @@ goes on at the next line that starts a statement.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from lark import Token, Tree
 
 from archdsl.diagnostics import Diagnostic, Source, Span
-from archdsl.lang.automaton import END, Automaton, Snapshot, Tables
+from archdsl.lang.automaton import END, Automaton, ParseTree, Snapshot
+from archdsl.lang.lexer import Token
 from archdsl.lang.lines import ENTRIES, Lines
 from archdsl.lang.messages import describe_error, unclosed_body
+from archdsl.lang.tables import Tables
 
 MAX_ERRORS = 40
 
@@ -51,16 +50,16 @@ class Reader:
         self._patience = len(tokens)
         """How many tokens may be read a second time."""
 
-    def read(self) -> Tree[Any]:
+    def read(self) -> ParseTree:
         """The parse tree of all tokens; `diagnostics`, `broken` and `headless` say what it lacks."""
         position = 0
         while position < len(self._tokens):
             position = position + 1 if self._feed(position) else self._recover(position)
-        end = Token(END, "", len(self.source.text), end_pos=len(self.source.text))
+        end = Token(END, "", len(self.source.text), len(self.source.text))
         while not self._automaton.feed(end):
             self._recover(len(self._tokens))
         tree = self._automaton.values[-1]
-        assert isinstance(tree, Tree)
+        assert isinstance(tree, ParseTree)
         return tree
 
     def accepts(self, terminal: str) -> bool:
@@ -70,10 +69,10 @@ class Reader:
     def span(self, i: int) -> Span:
         """The span of token `i`; past the last token, the end of the last one."""
         if i >= len(self._tokens):
-            end = self._tokens[-1].end_pos or 0 if self._tokens else len(self.source.text)
+            end = self._tokens[-1].end if self._tokens else len(self.source.text)
             return Span(self.source, end, end)
         token = self._tokens[i]
-        return Span(self.source, token.start_pos or 0, token.end_pos or 0)
+        return Span(self.source, token.start, token.end)
 
     @property
     def in_body(self) -> bool:
@@ -123,7 +122,7 @@ class Reader:
         body = None if checkpoint.in_body else self.lines.body_after(begin, at)
         if body is None:
             return self._resume(begin, at, cut)
-        self.headless.add(self._tokens[begin].start_pos or 0)
+        self.headless.add(self._tokens[begin].start)
         self._feed(begin)
         self._feed(begin + 1)
         return body
@@ -151,7 +150,7 @@ class Reader:
 
     def _close_body(self, at: int) -> int:
         self._add(unclosed_body(self, self._braces[-1]))
-        self._automaton.feed(Token("RBRACE", "}", self.span(at - 1).end, end_pos=self.span(at - 1).end))
+        self._automaton.feed(Token("RBRACE", "}", self.span(at - 1).end, self.span(at - 1).end))
         self._leave_body()
         return at
 
@@ -176,7 +175,7 @@ class Reader:
         self.broken.append(names)
         place = self.span(min(begin, max(len(self._tokens) - 1, 0)))
         fed = self._automaton.feed(
-            Token("BROKEN", str(len(self.broken) - 1), place.start, end_pos=max(place.end, self._end_of(stop)))
+            Token("BROKEN", str(len(self.broken) - 1), place.start, max(place.end, self._end_of(stop)))
         )
         assert fed, "a statement can be left out wherever one can stand"
 

@@ -1,65 +1,74 @@
-"""Lark's LALR table as a file, written when the package is built.
+"""Lark's LALR table and terminals as plain data, read back from the file that the build wrote.
 
-Building the table from the grammar takes about 0.3 s, reading it back 0.01 s. A source tree that was never installed
-has no table; `grammar_parser` then builds it in memory.
+Reading them takes a few milliseconds; importing Lark and making its table from the grammar takes 0.3 s, and is only
+done where the file is missing or older than the grammar: in a source tree that was never installed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import pickle
+import zlib
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from lark import Lark
-
-OPTIONS: dict[str, Any] = {
-    "start": "file",
-    "parser": "lalr",
-    "lexer": "basic",
-    "propagate_positions": True,
-    "maybe_placeholders": True,
-}
-TABLES = "_tables.json"
-_FOLDER = Path(__file__).parent
+TABLES = "_tables.pickle"
+GRAMMAR = Path(__file__).parent / "grammar.lark"
 
 
-def _grammar() -> str:
-    return (_FOLDER / "grammar.lark").read_text(encoding="utf-8")
+@dataclass(slots=True)
+class Reduction:
+    """What Lark's tree builder does for one rule: which children it keeps, inlines, and puts `None` for."""
+
+    name: str
+    origin: str
+    size: int
+    kept: tuple[tuple[int, bool, int], ...]
+    """Index of a child, whether its own children take its place, and how many `None` come before it."""
+    missing: int
+    inline: bool
+    expand: bool
+    passes: bool
+    """Only hands on its single child, which is a list of children already."""
 
 
-def _digest(grammar: str) -> str:
-    return hashlib.sha256(grammar.encode()).hexdigest()
+@dataclass(slots=True)
+class Lexicon:
+    """The terminals: one pattern with a named group each, the words that a name may not be, and what is skipped."""
+
+    pattern: str
+    keywords: dict[str, str]
+    ignored: frozenset[str]
 
 
-def build_parser(*, strict: bool = False) -> Lark:
-    """The parser from the grammar's text. `strict` also proves that no terminals collide (needs interegular)."""
-    return Lark(_grammar(), strict=strict, **OPTIONS)
+@dataclass(slots=True)
+class Tables:
+    """The LALR table, with shifts as plain state numbers and reductions worked out ahead."""
+
+    start: int
+    end: int
+    actions: dict[int, dict[str, int | Reduction]]
+    lexicon: Lexicon
+
+    def shifting(self, terminal: str) -> frozenset[int]:
+        """The states that take this terminal without any reduction."""
+        return frozenset(state for state, actions in self.actions.items() if isinstance(actions.get(terminal), int))
 
 
-def write_tables(folder: Path) -> None:
-    """Writes the table into a folder, with the digest of the grammar it was built from."""
-    from lark.grammar import Rule
-    from lark.lexer import TerminalDef
-
-    grammar = _grammar()
-    data, memo = Lark(grammar, **OPTIONS).memo_serialize([TerminalDef, Rule])
-    content = {"digest": _digest(grammar), "data": data, "memo": memo}
-    (folder / TABLES).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+def fingerprint(grammar: bytes) -> tuple[int, int]:
+    """Tells a grammar from an edited one; nothing here guards against anybody's intent."""
+    return len(grammar), zlib.crc32(grammar)
 
 
-def _integer_keys(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
-    """JSON has no integer keys; the table's states and the memo's numbers are such."""
-    return {int(key) if key.isdigit() else key: value for key, value in pairs}
-
-
-def grammar_parser() -> Lark:
-    """The parser from the built table, or from the grammar where the table is missing or older than the grammar."""
+@cache
+def tables() -> Tables:
+    """The tables of the built package, or fresh ones where those are missing or older than the grammar."""
     try:
-        content = json.loads((_FOLDER / TABLES).read_text(encoding="utf-8"), object_pairs_hook=_integer_keys)
-    except (OSError, ValueError):
-        return build_parser()
-    if _digest(_grammar()) != content.get("digest"):
-        return build_parser()
-    parser: Lark = Lark._load_from_dict(content["data"], content["memo"], propagate_positions=True)  # type: ignore[no-untyped-call]
-    return parser
+        written, found = pickle.loads((GRAMMAR.parent / TABLES).read_bytes())
+        if written == fingerprint(GRAMMAR.read_bytes()) and isinstance(found, Tables):
+            return found
+    except (OSError, ValueError, TypeError, EOFError, AttributeError, ImportError, pickle.UnpicklingError):
+        pass
+    from archdsl.lang.grammar import make_tables
+
+    return make_tables()
