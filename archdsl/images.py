@@ -30,7 +30,7 @@ _CITYSCAPES: tuple[tuple[int, int, int], ...] = (
 )  # fmt: skip
 _MAX_CLASSES = 255
 """Label maps have eight bits, and 255 means void."""
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises for files that are damaged, cut short or no images."""
 
 
@@ -46,7 +46,7 @@ def read_rgb(path: str | Path) -> Pixels:
             return np.array(_eight_bits(ImageOps.exif_transpose(image)))
     except FileNotFoundError:
         raise _error("E0801", f"there is no image {path}", "") from None
-    except _UNREADABLE as fault:
+    except UNREADABLE as fault:
         help_ = "open it in an image viewer; if it is damaged, copy or download it again"
         raise _error("E0802", f"cannot read the image {path}", help_, str(fault)) from fault
 
