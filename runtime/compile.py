@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import torch
-from archdsl.runtime.engines import Program, choose
-from archdsl.runtime.manifest import Choice, DType, Manifest, PassRecord, WeightsKind, versions
+from archdsl.runtime.choose import TUNE_SECONDS, choose
+from archdsl.runtime.engines import Engine, Program, Runner
+from archdsl.runtime.machine import versions
+from archdsl.runtime.manifest import DType, Manifest, PassRecord, WeightsKind
 from archdsl.runtime.model import DTYPES, CompiledModel
 from torch import Tensor
 
 from archdsl.ir.graph import Graph, MapType, Node, Output, Ref
 from archdsl.ir.state import layout
 from archdsl.lower.module import ArchModule
-from archdsl.lower.verify import verify
+from archdsl.lower.verify import Verification, verify
 from archdsl.passes import PassResult, fold_batch_norm, inference_only, run_passes
 
 OutputKind = Literal["logits", "labels"]
@@ -43,6 +45,7 @@ def compile(
     device: str = "cpu",
     engine: str = "auto",
     output: OutputKind = "logits",
+    tune: float = TUNE_SECONDS,
     description: Description | None = None,
 ) -> CompiledModel:
     """A module with its present weights, compiled; see `compile_graph`. Later training does not change the result.
@@ -62,6 +65,7 @@ def compile(
         device=device,
         engine=engine,
         output=output,
+        tune=tune,
         description=description,
     )
 
@@ -75,13 +79,15 @@ def compile_graph(
     device: str = "cpu",
     engine: str = "auto",
     output: OutputKind = "logits",
+    tune: float = TUNE_SECONDS,
     description: Description | None = None,
 ) -> CompiledModel:
     """Rewrites a network for inference, prepares it for an engine, and verifies it against the oracle.
 
     `weights` holds every key of the layout; `sizes` are the (height, width) that will be used, any others run too and
     say so once. With output "labels" the result is the class of each pixel, [N, H, W] in uint8 (int16 above 256
-    classes), instead of logits. Raises ValueError for missing weights, an unknown dtype or engine, or a size that the
+    classes), instead of logits. Engine "auto" measures those that can be ready in `tune` seconds at the declared sizes;
+    what is chosen is verified. Raises ValueError for missing weights, an unknown dtype or engine, or a size that the
     network does not take; `archdsl.runtime.Unavailable` for what this machine lacks; ArchError E0808 when values
     overflow in `dtype`; InternalError when the result does not verify.
     """
@@ -93,18 +99,20 @@ def compile_graph(
     rewritten, each = run_passes(graph, weights, [inference_only, fold_batch_norm])
     runnable = with_labels(rewritten.graph) if output == "labels" else rewritten.graph
     program = Program.of(runnable, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes))
-    chosen = choose(engine, program)
     described = description or Description()
-    made = {
-        "engines": [Choice(part="all", engine=chosen.engine.name, skipped=chosen.skipped)],
-        "passes": [_record(name, result) for name, result in each.items()],
-    }
-    manifest = _manifest(graph, program, output, described).model_copy(update=made)
-    model = CompiledModel(program, chosen.engine, manifest, described.spec)
+    passes = [_record(name, result) for name, result in each.items()]
+    manifest = _manifest(graph, program, output, described).model_copy(update={"passes": passes})
     reference = each[inference_only.name]
-    result = verify(reference.graph, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
-    model.manifest = manifest.model_copy(update={"verification": result})
-    return model
+    proofs: dict[str, Verification] = {}
+
+    def prove(candidate: Engine, run: Runner) -> None:
+        model = CompiledModel(program, candidate, manifest, described.spec, run=run)
+        check = verify(reference.graph, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
+        proofs[candidate.name] = check
+
+    chosen = choose(engine, program, prove, tune)
+    made = {"engines": [chosen.record], "verification": proofs[chosen.engine.name]}
+    return CompiledModel(program, chosen.engine, manifest.model_copy(update=made), described.spec, run=chosen.run)
 
 
 def _manifest(graph: Graph, program: Program, output: OutputKind, description: Description) -> Manifest:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,10 +27,14 @@ class FileRecord(_Record):
 
 
 class Choice(_Record):
-    """The engine that runs a part of the network, what each candidate took, and why others were not tried."""
+    """The engine that runs a part of the network, what each candidate took, and why others were not tried.
+
+    `own` tells engines of archdsl from those of others.
+    """
 
     part: str
     engine: str
+    own: bool = True
     milliseconds: dict[str, float] = Field(default_factory=dict)
     skipped: dict[str, str] = Field(default_factory=dict)
 
@@ -67,15 +69,3 @@ class Manifest(_Record):
     weights: WeightsKind = "given"
     versions: dict[str, str] = Field(default_factory=dict)
     files: dict[str, FileRecord] = Field(default_factory=dict)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what made an artifact."""
-    return {"python": platform.python_version(), **{name: _version(name) for name in ("archdsl", "torch")}}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

@@ -12,7 +12,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from archdsl.runtime import artifact
-from archdsl.runtime.engines import Engine, Program, choose, place
+from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, named, place
 from archdsl.runtime.manifest import DType, Manifest
 from safetensors import SafetensorError
 from torch import Tensor
@@ -29,13 +29,21 @@ DTYPES: dict[DType, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.
 class CompiledModel:
     """A network made ready by an engine. May be called from any thread; outputs are the caller's to keep."""
 
-    def __init__(self, program: Program, engine: Engine, manifest: Manifest, spec: str, report: str = "") -> None:
+    def __init__(
+        self,
+        program: Program,
+        engine: Engine,
+        manifest: Manifest,
+        spec: str,
+        report: str = "",
+        run: Runner | None = None,
+    ) -> None:
         self.program = program
         self.engine = engine
         self.manifest = manifest
         self.spec = spec
         self.report = report
-        self._run = engine.prepare(program)
+        self._run = run or engine.prepare(program)
         self._said: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
 
@@ -132,18 +140,19 @@ def load(folder: str | Path, *, device: str | None = None) -> CompiledModel:
     weights = _weights(Path(folder), graph, files["weights.safetensors"], DTYPES[manifest.dtype])
     on = torch.device(device or manifest.device)
     program = Program.of(graph, weights, DTYPES[manifest.dtype], on, manifest.sizes)
-    engine = _engine(manifest, program)
-    return CompiledModel(program, engine, manifest, files["spec.arch"].decode(), files["report.html"].decode())
+    engine, run = _prepared(manifest, program)
+    return CompiledModel(program, engine, manifest, files["spec.arch"].decode(), files["report.html"].decode(), run)
 
 
-def _engine(manifest: Manifest, program: Program) -> Engine:
+def _prepared(manifest: Manifest, program: Program) -> tuple[Engine, Runner]:
     wanted = manifest.engines[0].engine
     try:
-        return choose(wanted, program).engine
-    except (ValueError, RuntimeError) as error:
-        instead = choose("auto", program).engine
+        engine = named(wanted, program)
+        return engine, engine.prepare(program)
+    except (ValueError, RuntimeError, ImportError) as error:
+        instead = next(engine for engine in ENGINES.values() if engine.available(program) is None)
         warnings.warn(f"{manifest.network} was compiled for {wanted}: {error}; {instead.name} runs it", stacklevel=3)
-        return instead
+        return instead, instead.prepare(program)
 
 
 def _damaged(path: Path, what: object) -> ArchError:

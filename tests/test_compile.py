@@ -104,7 +104,7 @@ def test_what_cannot_be_compiled_is_refused_in_words() -> None:
 
 def test_an_engine_of_ones_own_is_one_class_and_one_registration() -> None:
     class Absent:
-        name, own = "absent", False
+        name, own, seconds = "absent", False, 0.0
 
         def available(self, program: Program) -> str | None:
             return "it is never installed"

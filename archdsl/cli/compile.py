@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +11,13 @@ import typer
 
 from archdsl.cli.exits import MissingRequirement, stop_if_terminated
 from archdsl.cli.loading import Weights, load_module, load_network, read_weights_file
-from archdsl.cli.options import NetworkOption, SetOption, settings_of, size
+from archdsl.cli.options import NetworkOption, SetOption, seconds, settings_of, size
 
 if TYPE_CHECKING:
     from archdsl.lower.verify import Verification
     from archdsl.network import Network
     from archdsl.runtime.compile import Description
-    from archdsl.runtime.manifest import WeightsKind
+    from archdsl.runtime.manifest import Choice, WeightsKind
     from archdsl.runtime.model import CompiledModel
 
 DEFAULT_SIZE = (512, 1024)
@@ -39,8 +40,13 @@ def compile_command(
         str, typer.Option("--dtype", metavar="|".join(DTYPES), help="The precision it runs in.")
     ] = "float32",
     device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where it runs.")] = "cpu",
-    engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="What runs it.")] = "auto",
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="auto|NAME", help="What runs it; auto measures and takes the fastest.")
+    ] = "auto",
     output: Annotated[str, typer.Option("--output", metavar="|".join(RESULTS), help="What it gives.")] = "logits",
+    tune: Annotated[
+        str, typer.Option("--tune", metavar="TIME", help="What `--engine auto` may take to try engines, e.g. 5m.")
+    ] = "10s",
     network: NetworkOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -54,7 +60,7 @@ def compile_command(
     sizes = [size(text) for text in input_ or ()]
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
-    made = _compile(net, given, sizes or [_default_size(net)], dtype, device, engine, output)
+    made = _compile(net, given, sizes or [_default_size(net)], dtype, device, engine, output, seconds("--tune", tune))
     target = folder or Path("build") / Path(spec).stem
     stop_if_terminated()
     made.save(target, _report(net, made))
@@ -87,6 +93,7 @@ def _compile(
     device: str,
     engine: str,
     output: str,
+    tune: float,
 ) -> CompiledModel:
     from archdsl.checking import size_errors
     from archdsl.diagnostics import ArchError, Diagnostic
@@ -105,6 +112,7 @@ def _compile(
             device=device,
             engine=engine,
             output=output,  # type: ignore[arg-type]
+            tune=tune,
             description=_describe(weights),
         )
     except Unavailable as lacking:
@@ -144,6 +152,8 @@ def _tell(made: CompiledModel, target: Path) -> None:
     typer.echo(
         f"{manifest.network} for {sizes} in {manifest.dtype} on {manifest.device}, engine {manifest.engines[0].engine}"
     )
+    for line in _choice(manifest.engines[0]):
+        typer.echo(f"  {line}")
     for record in manifest.passes:
         declined = f", not in {len(record.declined)} (the manifest says why)" if record.declined else ""
         typer.echo(f"  {record.name}: {len(record.fired)} places{declined}")
@@ -152,6 +162,15 @@ def _tell(made: CompiledModel, target: Path) -> None:
     if manifest.weights != "given":
         print(f"warning: {_RANDOM[manifest.weights]}", file=sys.stderr)
     typer.echo(f"artifact: {target}   report: {target / 'report.html'}")
+
+
+def _choice(choice: Choice) -> Iterator[str]:
+    """What was measured and what was not tried, a line each."""
+    if choice.milliseconds:
+        ranked = sorted(choice.milliseconds.items(), key=lambda item: item[1])
+        yield "measured here: " + ", ".join(f"{name} {ms:.3g} ms" for name, ms in ranked)
+    for name, reason in choice.skipped.items():
+        yield f"{name}: {reason}"
 
 
 def _proof(found: Verification) -> str:

@@ -33,6 +33,18 @@ def size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(m|s|ms|us|µs)")
+_UNITS = {"m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+
+
+def seconds(option: str, text: str) -> float:
+    """A time such as `8ms`, in seconds. Raises BadParameter."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise typer.BadParameter(f"{text!r} is no time; write for example 8ms or 2m", param_hint=option)
+    return float(match[1]) * _UNITS[match[2]]
+
+
 def values_of(text: str | None) -> dict[str, int] | None:
     """The symbols of an input size, None for none given."""
     if text is None:

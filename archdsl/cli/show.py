@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archdsl.cli.options import InputOption, JsonOption, NetworkOption, SetOption, settings_of, values_of, write_json
+from archdsl.cli.options import (
+    InputOption,
+    JsonOption,
+    NetworkOption,
+    SetOption,
+    seconds,
+    settings_of,
+    values_of,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from archdsl.analyses.hardware import Hardware
     from archdsl.network import Network
 
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|us|µs|s)")
-_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 DTYPES = ("float32", "bfloat16", "float16", "tf32", "int8")
 
 
@@ -52,7 +58,7 @@ def show(
     if budget is not None and hardware is None:
         raise typer.BadParameter("a budget needs a machine to be held against: --hardware", param_hint="--budget")
     values = values_of(input_)
-    limit = None if budget is None else seconds(budget)
+    limit = None if budget is None else seconds("--budget", budget)
     net = load_network(spec, network, settings_of(set_))
     _check_size(net, values)
     machine = None if hardware is None else _machine(hardware, dtype)
@@ -66,14 +72,6 @@ def show(
         write_json({"version": 1, "network": net.name, "facts": net.facts(*_pair(values))}, json_)
     if json_ != "-" and not (svg or html):
         _table(net, values, machine, dtype, limit, reach)
-
-
-def seconds(text: str) -> float:
-    """A time such as `8ms`, in seconds. Raises BadParameter."""
-    match = _TIME.fullmatch(text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise typer.BadParameter(f"{text!r} is no time; write for example 8ms", param_hint="--budget")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def _pair(values: dict[str, int] | None) -> tuple[int | None, int | None]:

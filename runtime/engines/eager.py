@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from archdsl.runtime.engines import Program, Runner, register
-from torch import Tensor
+from archdsl.runtime.engines.program import Program
+from archdsl.runtime.engines.registry import Outputs, Runner, register
 
 from archdsl.lower.fx import lower_fx
 
@@ -12,8 +12,7 @@ from archdsl.lower.fx import lower_fx
 class Eager:
     """Runs everywhere; keeps no state between calls, so any thread may call it."""
 
-    name = "eager"
-    own = True
+    name, own, seconds = "eager", True, 0.0
 
     def available(self, program: Program) -> str | None:
         return None
@@ -21,9 +20,9 @@ class Eager:
     def prepare(self, program: Program) -> Runner:
         module = lower_fx(program.graph, program.weights)
 
-        def run(*inputs: Tensor) -> Tensor | dict[str, Tensor]:
+        def run(*inputs: object) -> Outputs:
             with torch.no_grad():
-                result: Tensor | dict[str, Tensor] = module(*inputs)
+                result: Outputs = module(*inputs)
             return result
 
         return run

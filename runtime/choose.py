@@ -1,0 +1,210 @@
+"""Which engine runs a network: the one asked for, or the fastest that was measured here and proved right."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from archdsl.runtime.cache import key_of, remember, remembered
+from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, Unavailable, named
+from archdsl.runtime.manifest import Choice
+from archdsl.runtime.stopwatch import interleaved, timed
+from torch import Tensor
+
+from archdsl.diagnostics import InternalError
+from archdsl.ir.dims import value_at
+from archdsl.lower.interpret import plain_symbol
+
+TUNE_SECONDS = 10.0
+"""What automatic choice may take by default: enough for engines that are ready in seconds, not for long tuning."""
+
+_ROUNDS = 7
+_SHARE = 4.0
+"""Rounds end when measuring a pair has taken this many seconds, after the second."""
+
+Prove = Callable[[Engine, Runner], None]
+"""Raises InternalError when what a runner computes is wrong."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An engine with its runner, and how it was chosen."""
+
+    engine: Engine
+    run: Runner
+    record: Choice
+
+
+@dataclass
+class _Contest:
+    """Challengers meet the champion one at a time, so that no more than two are in memory."""
+
+    program: Program
+    deadline: float
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    champion: tuple[Engine, Runner] | None = None
+
+    def candidates(self) -> list[Engine]:
+        found = []
+        for engine in ENGINES.values():
+            reason = engine.available(self.program)
+            if reason is None:
+                found.append(engine)
+            else:
+                self.skipped[engine.name] = reason
+        return found
+
+    def in_time(self, engine: Engine) -> bool:
+        left = self.deadline - time.monotonic()
+        if engine.seconds <= left:
+            return True
+        self.skipped[engine.name] = f"not tried: it takes about {engine.seconds:.0f} s to prepare (--tune gives time)"
+        return False
+
+    def prepare(self, engine: Engine) -> Runner | None:
+        try:
+            run = engine.prepare(self.program)
+            for inputs in sample_inputs(self.program):
+                run(*inputs)
+        except Exception as error:  # whatever a compiler raises, the network still has other engines
+            self.skipped[engine.name] = f"failed: {_first_line(error)}"
+            return None
+        return run
+
+    def enter(self, engine: Engine) -> None:
+        """A challenger meets the champion, and the faster of them is champion."""
+        run = self.prepare(engine)
+        if run is None:
+            return
+        if self.champion is None:
+            self.champion = engine, run
+            return
+        holder, held = self.champion
+        first, second = _compare(self.program, held, run)
+        self.milliseconds[holder.name], self.milliseconds[engine.name] = first, second
+        if second < first:
+            self.champion = engine, run
+
+
+def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECONDS) -> Chosen:
+    """The engine of a name, or for "auto" the fastest of those that run here and can be tried in the given seconds.
+
+    Timings are remembered; an engine found fastest before is taken again, however long it takes to prepare. Without
+    declared sizes nothing is measured, and the first engine that runs is taken. Raises ValueError for an unknown name,
+    Unavailable when the engine asked for cannot run here, InternalError when what it computes is wrong.
+    """
+    if name == "auto":
+        return _automatic(program, prove, seconds)
+    engine = named(name, program)
+    try:
+        run = engine.prepare(program)
+    except (RuntimeError, ImportError, OSError) as error:
+        raise Unavailable(f"{name} cannot run: {_first_line(error)}") from error
+    prove(engine, run)
+    return Chosen(engine, run, Choice(part="all", engine=name))
+
+
+def _automatic(program: Program, prove: Prove, seconds: float) -> Chosen:
+    contest = _Contest(program, time.monotonic() + seconds)
+    candidates = contest.candidates()
+    if not candidates:
+        raise Unavailable("; ".join(f"{engine} cannot run: {why}" for engine, why in contest.skipped.items()))
+    if program.sizes and program.graph.inputs:
+        _measure(contest, candidates)
+    return _proven(contest, candidates, prove)
+
+
+def _measure(contest: _Contest, candidates: list[Engine]) -> None:
+    key = key_of(contest.program)
+    known = remembered(key)
+    contest.milliseconds = {engine.name: known[engine.name] for engine in candidates if engine.name in known}
+    fresh = [engine for engine in candidates if engine.name not in known]
+    holder = _fastest(contest, candidates) or fresh.pop(0)
+    challengers = [engine for engine in fresh if contest.in_time(engine)]
+    if not challengers:
+        return
+    for engine in (holder, *challengers):
+        if contest.champion is None or contest.in_time(engine):
+            contest.enter(engine)
+    remember(key, {**known, **contest.milliseconds})
+
+
+def _proven(contest: _Contest, candidates: list[Engine], prove: Prove) -> Chosen:
+    """The fastest that computes what it should; where nothing was measured, the first."""
+    for engine in _ranking(contest, candidates):
+        if contest.champion is not None and contest.champion[0] is engine:
+            run: Runner | None = contest.champion[1]
+        else:
+            contest.champion = None
+            run = contest.prepare(engine)
+        if run is None:
+            continue
+        try:
+            prove(engine, run)
+        except InternalError as error:
+            contest.skipped[engine.name] = f"rejected: {error}"
+            continue
+        others = {name: why for name, why in contest.skipped.items() if name != engine.name}
+        timings = {name: round(ms, 4) for name, ms in contest.milliseconds.items()}
+        return Chosen(
+            engine, run, Choice(part="all", engine=engine.name, own=engine.own, milliseconds=timings, skipped=others)
+        )
+    raise InternalError("no engine computes this network rightly: " + "; ".join(contest.skipped.values()))
+
+
+def _fastest(contest: _Contest, candidates: list[Engine]) -> Engine | None:
+    return _ranking(contest, candidates)[0] if contest.milliseconds else None
+
+
+def _ranking(contest: _Contest, candidates: list[Engine]) -> list[Engine]:
+    """The measured ones, fastest first, then those that nothing is known of."""
+    taken = contest.milliseconds
+    measured = sorted((e for e in candidates if e.name in taken), key=lambda e: taken[e.name])
+    return measured + [e for e in candidates if e.name not in taken and e.name not in contest.skipped]
+
+
+# ----------------------------------------------------------------- measuring
+
+
+def sample_inputs(program: Program) -> list[tuple[Tensor, ...]]:
+    """Standard normal inputs at each declared size, as runners take them."""
+    return [sample_at(program, size) for size in program.sizes]
+
+
+def sample_at(program: Program, size: tuple[int, int], seed: int = 0) -> tuple[Tensor, ...]:
+    """Standard normal inputs [batch, C, H, W] for the first input's size (height, width), in the order of the graph."""
+    first = program.graph.inputs[0].types[0]
+    symbols = (plain_symbol(first.height), plain_symbol(first.width))
+    values = {name: n for name, n in zip(symbols, size, strict=True) if name is not None}
+    generator = torch.Generator().manual_seed(seed)
+    made = []
+    for node in program.graph.inputs:
+        sides = [value_at(side, values) for side in node.types[0].shape[1:]]
+        noise = torch.randn(program.batch, node.types[0].channels, *sides, generator=generator)
+        made.append(noise.to(program.device, program.dtype, memory_format=torch.channels_last))
+    return tuple(made)
+
+
+def _compare(program: Program, held: Runner, challenger: Runner) -> tuple[float, float]:
+    """Milliseconds of two runners, medians of interleaved rounds, summed over the declared sizes."""
+    totals = [0.0, 0.0]
+    for inputs in sample_inputs(program):
+        works = {"held": lambda at=inputs: held(*at), "new": lambda at=inputs: challenger(*at)}
+        for work in works.values():
+            timed(work, program.device)
+        start, rounds = time.monotonic(), []
+        for one in interleaved(works, program.device, _ROUNDS):
+            rounds.append(one)
+            if len(rounds) >= 2 and time.monotonic() - start > _SHARE:
+                break
+        for place, name in enumerate(works):
+            totals[place] += 1e3 * statistics.median(one[name] for one in rounds)
+    return totals[0], totals[1]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,57 @@
+"""What an engine is, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from archdsl.runtime.engines.program import Program, Unavailable
+from torch import Tensor
+
+Outputs = Tensor | dict[str, Tensor]
+
+Runner = Callable[..., Outputs]
+"""Takes the inputs in the order of the graph; gives the output, or a dict by name where there are several.
+
+Inputs come on the program's device, in its dtype and in channels_last. Outputs are the caller's: no later call changes
+them. A runner may have a method `memory() -> dict[str, int]`, the bytes it holds by what they are for.
+"""
+
+
+class Engine(Protocol):
+    """Something that runs programs. `own` tells engines of archdsl from those of others.
+
+    `seconds` is what `prepare` typically takes for a network of this field: automatic choice begins with a candidate
+    only when that much is left of its time.
+    """
+
+    name: str
+    own: bool
+    seconds: float
+
+    def available(self, program: Program) -> str | None:
+        """Why the engine cannot run a program on this machine, or None when it can. Quick, and imports nothing big."""
+
+    def prepare(self, program: Program) -> Runner:
+        """Makes ready to run: any thread, any size the network takes, without gradients."""
+
+
+ENGINES: dict[str, Engine] = {}
+
+
+def register(engine: Engine) -> Engine:
+    """Makes an engine known by its name. Raises ValueError when the name is taken."""
+    if engine.name in ENGINES or engine.name == "auto":
+        raise ValueError(f"there is an engine {engine.name} already")
+    ENGINES[engine.name] = engine
+    return engine
+
+
+def named(name: str, program: Program) -> Engine:
+    """The engine of a name. Raises ValueError for an unknown one, Unavailable when it cannot run the program here."""
+    if name not in ENGINES:
+        raise ValueError(f"there is no engine {name}; there are auto, {', '.join(ENGINES)}")
+    reason = ENGINES[name].available(program)
+    if reason is not None:
+        raise Unavailable(f"{name} cannot run: {reason}")
+    return ENGINES[name]
