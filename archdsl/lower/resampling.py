@@ -101,7 +101,7 @@ def _moved(
 ) -> Tensor:
     """Positions [N, H, W] along an axis, in pixels of the coarse map."""
     result = offsets.shape[1 + axis]
-    step = _step(size, result, None if scale is None else scale[axis], align_corners)
+    step = source_step(size, result, None if scale is None else scale[axis], align_corners)
     unit = {"output": step, "input": 1.0, "normalized": (size - 1 if align_corners else size) / 2}[units]
     index = torch.arange(result, device=offsets.device, dtype=offsets.dtype)
     index = index.view(-1, 1) if axis == 0 else index
@@ -116,7 +116,7 @@ def _moved(
     return nearest + (index * step).floor() - (regular + 0.5).floor()
 
 
-def _step(size: int, result: int, scale: tuple[int, int] | None, align_corners: bool) -> float:
+def source_step(size: int, result: int, scale: tuple[int, int] | None, align_corners: bool) -> float:
     """Pixels of the coarse map per pixel of the result, by the rule of `interpolate`."""
     if align_corners:
         return (size - 1) / (result - 1) if result > 1 else 0.0
