@@ -95,7 +95,8 @@ class Network:
     def reach(self, value: str, axis: Literal["x", "y"] = "x", at: int = 0) -> tuple[int, ...]:
         """The input columns (rows for "y") that column `at` of a named value reads, on an unbounded image.
 
-        Raises KeyError, with the names there are, for an unknown name.
+        Raises KeyError, with the names there are, for an unknown name, and IndexError for a column beyond a map of
+        fixed size whose columns do not repeat.
         """
         return reach(self.ir, axis).columns(self._known(value), at)
 

@@ -46,8 +46,8 @@ def test_the_axes_are_the_shadows_of_the_plane(case: tuple[Graph, Ref]) -> None:
     graph, ref = case
     rows, columns = reach_both(graph)
     assume(not rows.nominal(ref) and not columns.nominal(ref))
-    for y in range(-1, 4):
-        for x in range(-1, 4):
+    for y in range(4):
+        for x in range(4):
             seen = planar(graph, ref, (y, x))
             if seen.bands:
                 assert seen.rows.ranges() == rows.ranges(ref, y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from math import gcd
@@ -200,9 +200,9 @@ def _weights(graph: Graph) -> dict[str, Tensor]:
 class Gradients:
     """Which input pixels the positions of a value read: those with a gradient, all weights above zero."""
 
-    def __init__(self, graph: Graph, ref: Ref) -> None:
+    def __init__(self, graph: Graph, ref: Ref, values: Mapping[str, int] | None = None) -> None:
         (node,) = graph.inputs
-        of = node.types[0]
+        of = node.types[0].at(values or {})
         self.image = torch.rand(1, of.channels, *extent(of), dtype=torch.float64, requires_grad=True)
         with _one_thread():
             self.value = oracle.run(graph, _weights(graph), self.image, keep=[str(ref)])[str(ref)]

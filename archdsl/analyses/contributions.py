@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archdsl.analyses.walk import AXES, Axis, Step, accesses, walk
+from archdsl.analyses.walk import AXES, Axis, Step, demand, walk
 from archdsl.diagnostics import Span
 from archdsl.diagnostics.place import place
 from archdsl.ir.graph import Graph, Node, Ref
@@ -73,7 +73,7 @@ def field_of_view_by_node(graph: Graph, ref: Ref, axis: Axis) -> dict[str, int]:
 
 def _steps_to(graph: Graph, ref: Ref, axis: Axis) -> dict[str, Step]:
     needed = graph.reaching(ref)
-    return {step.node.name: step for step in walk(graph, accesses(graph, axis)) if step.node.name in needed}
+    return {step.node.name: step for step in walk(graph, demand(graph, axis)) if step.node.name in needed}
 
 
 def _operand_extents(step: Step) -> dict[Ref, int]:

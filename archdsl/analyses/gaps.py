@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import floor
 
 from archdsl.analyses.channels import Segments, cut, demanded, groups_of, overlaid
-from archdsl.analyses.footprint import Budget, read
+from archdsl.analyses.footprint import read, room_of
 from archdsl.analyses.gap_messages import diagnostics
 from archdsl.analyses.reach import Birth, Range, ReachResult, reach_both
 from archdsl.analyses.walk import Axis, is_placed, traced
@@ -147,8 +147,8 @@ def _largest_rate(birth: Birth) -> int:
     if not isinstance(access, Window) or access.kernel == 1:
         return 0
     start = min(access.dilation - 1, floor(birth.before.extent / birth.before.stride))
-    rates = range(start, 0, -1)
-    return next((r for r in rates if not read(birth.before, replace(access, dilation=r), Budget()).has_gap), 0)
+    rates, room = range(start, 0, -1), room_of(birth.after)
+    return next((r for r in rates if not read(birth.before, replace(access, dilation=r), room).has_gap), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from archdsl.analyses.channels import Segments, as_read, carried, cut, merged, overlaid, whole
-from archdsl.analyses.footprint import Footprint, joined
-from archdsl.analyses.walk import AXES, Accesses, Axis, Step, Value, accesses, is_placed, walk
+from archdsl.analyses.demand import Demand
+from archdsl.analyses.footprint import Footprint
+from archdsl.analyses.walk import AXES, Accesses, Axis, Step, Value, demand, is_placed, walk
 from archdsl.ir.access import Access
 from archdsl.ir.graph import Graph, Node, Ref
 from archdsl.ir.op import OPS
@@ -69,7 +70,10 @@ class ReachResult:
         return self.footprints[self.names[ref] if isinstance(ref, str) else ref]
 
     def ranges(self, ref: Ref | str, at: int = 0) -> tuple[tuple[int, int], ...]:
-        """The input columns that column `at` reads, as runs (first, last), both ends included."""
+        """The input columns that column `at` reads, as runs (first, last), both ends included.
+
+        Raises IndexError for a column beyond the map, where columns do not repeat and the map is all there is.
+        """
         return self.footprint(ref).column(at).ranges()
 
     def columns(self, ref: Ref | str, at: int = 0) -> tuple[int, ...]:
@@ -110,7 +114,7 @@ def reach(
     `values` is the input's size, `{"H": 1024, "W": 2048}`: ratios of sizes are then exact. `source` names the input
     whose pixels count; by default all inputs do, as if they lay on top of each other.
     """
-    return _reach(graph, axis, accesses(graph, axis, values), tuple(wanted or ()), source)
+    return _reach(graph, axis, demand(graph, axis, values), tuple(wanted or ()), source)
 
 
 def reach_both(
@@ -118,20 +122,26 @@ def reach_both(
 ) -> tuple[ReachResult, ReachResult]:
     """The reach of rows and of columns, worked out once where both are read alike."""
     wanted = tuple(wanted or ())
-    down, across = (accesses(graph, axis, values) for axis in AXES)
-    rows = _reach(graph, "y", down, wanted, None)
-    if down == across:
+    down, across = (demand(graph, axis, values) for axis in AXES)
+    rows = _reach(graph, "y", down, wanted)
+    if down.how == across.how and (not down.sized or _alike(down, across)):
         return rows, replace(rows, axis="x")
-    return rows, _reach(graph, "x", across, wanted, None)
+    return rows, _reach(graph, "x", across, wanted)
 
 
-def _reach(graph: Graph, axis: Axis, how: Accesses, wanted: tuple[Ref, ...], source: str | None) -> ReachResult:
+def _alike(down: Demand, across: Demand) -> bool:
+    """Whether every map has as many rows as columns."""
+    refs = (ref for node in down.graph.nodes for ref in node.refs)
+    return all(down.count(ref) == across.count(ref) for ref in refs)
+
+
+def _reach(graph: Graph, axis: Axis, asked: Demand, wanted: tuple[Ref, ...], source: str | None = None) -> ReachResult:
     names = dict(graph.names)
     kept = {*names.values(), *(out.value for out in graph.outputs), *wanted}
     found: dict[Ref, Footprint] = {}
     births: dict[Ref, Birth] = {}
     holes = Holes()
-    for step in walk(graph, how, source=source):
+    for step in walk(graph, asked, source=source):
         _note_mixed(step, holes)
         for ref, value in zip(step.node.refs, step.results, strict=True):
             if ref in kept:
@@ -140,14 +150,14 @@ def _reach(graph: Graph, axis: Axis, how: Accesses, wanted: tuple[Ref, ...], sou
             ranges = _born(step, ref, holes)
             if ranges:
                 births[ref] = _birth(step, value, ranges)
-    return ReachResult(axis, found, names, how, births, holes)
+    return ReachResult(axis, found, names, asked.how, births, holes)
 
 
 def _note_mixed(step: Step, holes: Holes) -> None:
     """How the node's taps meet the holes of its first operand, where it sums over channels."""
     if OPS[step.node.op].channels in ("mix", "grouped") and step.node.inputs[0] in holes:
         first = step.operands[0]
-        read = as_read(step.node, first.segments, lambda parts: joined(parts, first.budget))
+        read = as_read(step.node, first.segments, first.join)
         holes.mixed[step.node.name] = _flags(read)
 
 
@@ -203,6 +213,6 @@ def _birth(step: Step, value: Value, ranges: tuple[Range, ...]) -> Birth:
         born = [(start, fact) for start, end in ranges for _, fact in cut(value.segments, start, end)]
         channel, after = max(born, key=lambda at: max(p.holes.bit_count() for p in at[1].phases))
         if first == 0:
-            (read, *_) = carried(step.node, [before.segments], lambda parts: joined(parts, before.budget))
-            seen = whole(cut(read, channel, channel + 1), lambda parts: joined(parts, before.budget))
+            (read, *_) = carried(step.node, [before.segments], before.join)
+            seen = whole(cut(read, channel, channel + 1), before.join)
     return Birth(step.node, step.accesses[first], seen, after, ranges)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Literal
 
 from archdsl.analyses.channels import Segments, carried, merged, whole
-from archdsl.analyses.footprint import IMAGE, NOTHING, Budget, Footprint, joined, read
+from archdsl.analyses.demand import Demand
+from archdsl.analyses.footprint import IMAGE, NOTHING, Footprint, Room, joined, read
 from archdsl.ir.access import POINTWISE, Access, Context, Unread
-from archdsl.ir.graph import Graph, Node, Ref
+from archdsl.ir.graph import Graph, Kind, Node, Ref
 from archdsl.ir.op import OPS, OpCall, call_of, pointwise
 from archdsl.ir.settings import at_size
 
@@ -26,33 +27,44 @@ def accesses(graph: Graph, axis: Axis, values: Mapping[str, int] | None = None) 
 
     With `values` for H and W, ratios that depend on the input's size are those at that size, and no longer nominal.
     """
-    return tuple(_access(graph, node, AXES.index(axis), values) for node in graph.nodes)
+    found: dict[Kind, tuple[Access, ...]] = {}
+    for kind in graph.kinds:
+        if kind not in found:
+            found[kind] = _access(kind, AXES.index(axis), values)
+    return tuple([found[kind] for kind in graph.kinds])
 
 
-def _access(graph: Graph, node: Node, axis: int, values: Mapping[str, int] | None) -> tuple[Access, ...]:
-    if not node.inputs:
+def _access(kind: Kind, axis: int, values: Mapping[str, int] | None) -> tuple[Access, ...]:
+    if not kind.inputs:
         return ()
-    op = OPS[node.op]
+    op = OPS[kind.op]
     if op.access is pointwise:
-        return (POINTWISE,) * len(node.inputs)
-    types = graph.input_types(node)
-    found = op.access(call_of(node.settings, types), axis)
+        return (POINTWISE,) * len(kind.inputs)
+    found = op.access(call_of(kind.settings, kind.inputs), axis)
     if not values or not any(getattr(access, "nominal", False) for access in found):
         return found
-    return op.access(OpCall(at_size(dict(node.settings), values), tuple(t.at(values) for t in types)), axis)
+    return op.access(OpCall(at_size(dict(kind.settings), values), tuple(t.at(values) for t in kind.inputs)), axis)
 
 
-@dataclass(frozen=True)
 class Value:
     """What the channels of one result read along the axis."""
 
-    segments: Segments[Footprint]
-    budget: Budget
+    __slots__ = ("_footprint", "_room", "segments")
 
-    @cached_property
+    def __init__(self, segments: Segments[Footprint], room: Room) -> None:
+        self.segments, self._room = segments, room
+        self._footprint = segments[0][1] if len(segments) == 1 else None
+
+    @property
     def footprint(self) -> Footprint:
         """Of all channels together."""
-        return whole(self.segments, partial(joined, budget=self.budget))
+        if self._footprint is None:
+            self._footprint = whole(self.segments, self.join)
+        return self._footprint
+
+    def join(self, parts: Iterable[Footprint]) -> Footprint:
+        """What some of the channels see together."""
+        return joined(parts, self._room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +92,52 @@ def is_placed(access: Access) -> bool:
     return not isinstance(access, Unread) and (not isinstance(access, Context) or access.besides is not None)
 
 
-def walk(graph: Graph, how: Accesses, *, kept: Iterable[Ref] = (), source: str | None = None) -> Iterator[Step]:
-    """Every node in order with what it reads, given `accesses(graph, …)`.
+def demand(graph: Graph, axis: Axis, values: Mapping[str, int] | None = None) -> Demand:
+    """How every node reads its operands along an axis, and which columns that asks for at a stated size."""
+    return Demand(graph, AXES.index(axis), accesses(graph, axis, values), values)
 
-    Values are dropped after their last use, except those `kept`, so that deep graphs need little memory. `source` names
-    the input whose pixels count; by default all inputs do, as if they lay on top of each other.
+
+def walk(graph: Graph, demand: Demand, *, kept: Iterable[Ref] = (), source: str | None = None) -> Iterator[Step]:
+    """Every node in order with what it reads.
+
+    Results are dropped after their last use, except those `kept`, so that deep graphs need little memory. `source`
+    names the input whose pixels count; by default all inputs do, as if they lay on top of each other.
     """
-    budget = Budget()
     left = Counter(ref for node in graph.nodes for ref in node.inputs)
     left.update(kept)
-    values: dict[Ref, Value] = {}
-    for node, reads in zip(graph.nodes, how, strict=True):
-        operands = tuple(values[ref] for ref in node.inputs)
-        results = _results(node, reads, operands, budget, source)
-        left.subtract(node.inputs)
+    known: dict[Ref, Value] = {}
+    for node, reads in zip(graph.nodes, demand.how, strict=True):
+        operands = tuple([known[ref] for ref in node.inputs])
+        results = _results(node, reads, operands, demand, source)
         for ref in node.inputs:
+            left[ref] -= 1
             if not left[ref]:
-                values.pop(ref, None)
-        values.update((ref, value) for ref, value in zip(node.refs, results, strict=True) if left[ref])
+                del known[ref]
+        for ref, result in zip(node.refs, results, strict=True):
+            if left[ref]:
+                known[ref] = result
         yield Step(node, reads, operands, results)
 
 
 def _results(
-    node: Node, reads: tuple[Access, ...], operands: Sequence[Value], budget: Budget, source: str | None
+    node: Node, reads: tuple[Access, ...], operands: Sequence[Value], demand: Demand, source: str | None
 ) -> tuple[Value, ...]:
+    room = demand.room(node.refs[0])
     if not operands:
         seen = NOTHING if source not in (None, node.name) else IMAGE
-        return tuple(Value(((of.channels, seen),), budget) for of in node.types)
-    if reads == (POINTWISE,) and OPS[node.op].channels == "keep":
+        return tuple(Value(((of.channels, seen),), room) for of in node.types)
+    rule = OPS[node.op].channels
+    if reads == (POINTWISE,) and rule == "keep":
         return (operands[0],) * len(node.types)
-    moved = [_read_all(x.segments, access, budget) for x, access in zip(operands, reads, strict=True)]
-    return tuple(Value(segments, budget) for segments in carried(node, moved, partial(joined, budget=budget)))
+    moved = [_read_all(x.segments, access, room) for x, access in zip(operands, reads, strict=True)]
+    if len(moved) == 1 == len(moved[0]) and rule != "split":
+        return (Value(((node.types[0].channels, moved[0][0][1]),), room),) * len(node.types)
+    return tuple(Value(segments, room) for segments in carried(node, moved, partial(joined, room=room)))
 
 
-def _read_all(x: Segments[Footprint], access: Access, budget: Budget) -> Segments[Footprint]:
-    if access == POINTWISE:
+def _read_all(x: Segments[Footprint], access: Access, room: Room) -> Segments[Footprint]:
+    if access is POINTWISE or access == POINTWISE:
         return x
-    return merged([(end, read(fact, access, budget)) for end, fact in x])
+    if len(x) == 1:
+        return ((x[0][0], read(x[0][1], access, room)),)
+    return merged([(end, read(fact, access, room)) for end, fact in x])

@@ -82,6 +82,16 @@ class Node:
         return tuple(Ref(self.name, port) for port in range(len(self.types)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What nodes have in common that differ in name and place only: equal ones of a graph are one object."""
+
+    op: str
+    settings: tuple[tuple[str, Setting], ...]
+    inputs: tuple[MapType, ...]
+    types: tuple[MapType, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     name: str
@@ -121,6 +131,22 @@ class Graph:
     @cached_property
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.op == "input")
+
+    @cached_property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kind of every node: rules that look at no more than that need be asked once for each."""
+        types = {node.name: node.types for node in self.nodes}
+        by_identity: dict[tuple[object, ...], Kind] = {}
+        by_value: dict[tuple[object, ...], Kind] = {}
+        found = []
+        for node in self.nodes:
+            inputs = tuple([types[name][port] for name, port in node.inputs])
+            parts = (node.op, node.settings, inputs, node.types)
+            key = (node.op, id(node.settings), id(node.types), *map(id, inputs))
+            if key not in by_identity:
+                by_identity[key] = by_value.setdefault(parts, Kind(*parts))
+            found.append(by_identity[key])
+        return tuple(found)
 
     @cached_property
     def users(self) -> Mapping[Ref, tuple[Node, ...]]:

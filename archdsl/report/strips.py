@@ -81,7 +81,7 @@ def all_strips(
 
 def _strip(result: ReachResult, value: Ref | str, near: int) -> Strip:
     footprint = result.footprint(value)
-    reads = {at: footprint.column(at) for at in range(near, near + len(footprint.phases))}
+    reads = {at: footprint.column(at) for at in footprint.columns_from(near)}
     at = max(reads, key=lambda column: (reads[column].holes.bit_count(), reads[column].extent))
     return Strip(str(value), result.axis, at, reads[at], footprint.context, footprint.nominal)
 
