@@ -14,11 +14,11 @@ from archdsl.runtime.manifest import DType, Manifest, PassRecord, WeightsKind
 from archdsl.runtime.model import DTYPES, CompiledModel
 from torch import Tensor
 
-from archdsl.ir.graph import Graph, MapType, Node, Output, Ref
+from archdsl.ir.graph import Graph
 from archdsl.ir.state import layout
 from archdsl.lower.module import ArchModule
 from archdsl.lower.verify import Verification, verify
-from archdsl.passes import PassResult, fold_batch_norm, inference_only, run_passes
+from archdsl.passes import REFERENCE, Costs, PassResult, as_scores, passes_for, run_passes
 
 OutputKind = Literal["logits", "labels"]
 
@@ -96,18 +96,19 @@ def compile_graph(
     missing = sorted(set(layout(graph)) - set(weights))
     if missing:
         raise ValueError(f"{len(missing)} weights of {graph.name} are missing, {missing[0]} first")
-    rewritten, each = run_passes(graph, weights, [inference_only, fold_batch_norm])
-    runnable = with_labels(rewritten.graph) if output == "labels" else rewritten.graph
-    program = Program.of(runnable, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes))
+    costs = Costs(dtype=dtype, size=sizes[0]) if sizes else Costs(dtype=dtype)
+    rewritten, each = run_passes(graph, weights, passes_for(output), costs)
+    program = Program.of(rewritten.graph, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes))
     described = description or Description()
     passes = [_record(name, result) for name, result in each.items()]
     manifest = _manifest(graph, program, output, described).model_copy(update={"passes": passes})
-    reference = each[inference_only.name]
+    reference = each[REFERENCE]
+    compared = as_scores(reference.graph) if output == "labels" else reference.graph
     proofs: dict[str, Verification] = {}
 
     def prove(candidate: Engine, run: Runner) -> None:
         model = CompiledModel(program, candidate, manifest, described.spec, run=run)
-        check = verify(reference.graph, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
+        check = verify(compared, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
         proofs[candidate.name] = check
 
     chosen = choose(engine, program, prove, tune)
@@ -133,23 +134,3 @@ def _manifest(graph: Graph, program: Program, output: OutputKind, description: D
 
 def _record(name: str, result: PassResult) -> PassRecord:
     return PassRecord(name=name, fired=list(result.fired), declined=list(result.declined))
-
-
-def with_labels(graph: Graph) -> Graph:
-    """The graph with the number of the largest channel in place of every output. Outputs that are labels stay."""
-    nodes, outputs = list(graph.nodes), []
-    for out in graph.outputs:
-        if graph.by_name[out.value.node].op == "argmax":
-            outputs.append(out)
-            continue
-        of = graph.type_of(out.value)
-        name = _free(graph, f"{out.name}.argmax")
-        nodes.append(Node(name, "argmax", (out.value,), (), (MapType(1, of.height, of.width),)))
-        outputs.append(Output(out.name, Ref(name)))
-    return replace(graph, nodes=tuple(nodes), outputs=tuple(outputs))
-
-
-def _free(graph: Graph, name: str) -> str:
-    while name in graph.by_name:
-        name += "'"
-    return name

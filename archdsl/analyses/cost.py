@@ -11,7 +11,7 @@ from archdsl.analyses.memory import Peak, activation_peak, is_free
 from archdsl.analyses.sized import SizedNode, bytes_of, element_bytes, elements, sized
 from archdsl.ir.access import Window
 from archdsl.ir.graph import Graph, Node
-from archdsl.ir.op import OPS, call_of, no_macs
+from archdsl.ir.op import OPS, OpCall, call_of, no_macs
 from archdsl.ir.settings import at_size
 from archdsl.ir.state import specs_of
 
@@ -186,6 +186,16 @@ def cost(graph: Graph, values: Mapping[str, int], dtype: str = "float32") -> Cos
         bytes_of(state_elements(graph, (at.node for at in nodes)), dtype),
         activation_peak(graph, nodes, dtype),
     )
+
+
+def cost_of(graph: Graph, node: Node, values: Mapping[str, int], dtype: str) -> NodeCost:
+    """The cost of one node alone, where it need not count what others share with it; `params` is 0.
+
+    Raises KeyError and ValueError as `cost` does.
+    """
+    operands = tuple(of.at(values) for of in graph.input_types(node))
+    call = OpCall(at_size(dict(node.settings), values), operands)
+    return _row(graph, SizedNode(node, call, tuple(of.at(values) for of in node.types)), 0, dtype)
 
 
 def _row(graph: Graph, at: SizedNode, params: int, dtype: str) -> NodeCost:

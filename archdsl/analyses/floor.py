@@ -54,7 +54,7 @@ def floor(graph: Graph, values: Mapping[str, int], hardware: Hardware, dtype: st
         raise ValueError(f"{hardware.name} states no rate for {dtype}: it has {', '.join(hardware.flops)}")
     report = cost(graph, values, dtype)
     rows = tuple(_node(graph, row.name, row.macs, row.moved, hardware, dtype) for row in report.rows)
-    fused, limit = _least(report.macs, _essential(graph, report, dtype), hardware, dtype)
+    fused, limit = least_seconds(report.macs, _essential(graph, report, dtype), hardware, dtype)
     return Floor(hardware.name, dtype, rows, sum(row.seconds for row in rows), fused, limit)
 
 
@@ -66,10 +66,10 @@ def fastest(graph: Graph, values: Mapping[str, int], hardware: Hardware) -> Floo
 def _node(graph: Graph, name: str, macs: int, moved: int, hardware: Hardware, dtype: str) -> NodeFloor:
     if is_free(graph.by_name[name]):
         return NodeFloor(name, 0.0, "nothing")
-    return NodeFloor(name, *_least(macs, moved, hardware, dtype))
+    return NodeFloor(name, *least_seconds(macs, moved, hardware, dtype))
 
 
-def _least(macs: int, moved: int, hardware: Hardware, dtype: str) -> tuple[float, Limit]:
+def least_seconds(macs: int, moved: int, hardware: Hardware, dtype: str) -> tuple[float, Limit]:
     """The largest of three times that overlap at best; a multiply-add is two operations."""
     times: dict[Limit, float] = {
         "compute": 2 * macs / hardware.flops[dtype],

@@ -32,7 +32,7 @@ from archdsl.elaborate.values import (
     odd_one,
 )
 from archdsl.ir.dims import Dim
-from archdsl.ir.op import OPS, REQUIRED
+from archdsl.ir.op import OPS, REQUIRED, in_language
 from archdsl.lang import tree as t
 
 _UNDER_WAY: Any = object()
@@ -123,7 +123,7 @@ class Evaluator:
             return found
         if name in self.scope.file.names:
             return self._definition(name, span)
-        if name in OPS and name not in ("input", *_MAP_OPERATORS.values(), "scalar"):
+        if in_language(name):
             return OpModule(name, (), (), span)
         return self.unknown(name, span)
 

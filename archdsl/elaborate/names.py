@@ -12,14 +12,13 @@ from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, SpecFile
 from archdsl.elaborate.scope import ANALYSES, BUILTINS
 from archdsl.elaborate.types import check_known
 from archdsl.elaborate.values import Fault
-from archdsl.ir.op import OPS
+from archdsl.ir.op import OPS, in_language
 from archdsl.lang import tree as t
 from archdsl.lang.walk import children, walk
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _MOST_SUGGESTIONS = 40
 """More errors than are ever shown; looking for a name's neighbours takes its time."""
-_HIDDEN = frozenset({"input", "add", "sub", "mul", "div", "scalar"})
 
 
 def check_names(file: SpecFile, diagnostics: Diagnostics) -> None:
@@ -214,7 +213,7 @@ class _Body:
         if name in _OPERATORS:
             help = f"feature maps go together with `{_OPERATORS[name]}`"
         elif len(self.diagnostics.items) < _MOST_SUGGESTIONS:
-            ops = [op for op in OPS if op not in _HIDDEN]
+            ops = [op for op in OPS if in_language(op)]
             help = did_you_mean(
                 name, [*self.known, *self._usable(), *ops, *BUILTINS, *ANALYSES, "true", "false", "none"]
             )
@@ -229,6 +228,6 @@ class _Body:
                 yield name
 
     def _means_something(self, name: str) -> bool:
-        if name in self.file.names or name in BUILTINS or (name in OPS and name not in _HIDDEN):
+        if name in self.file.names or name in BUILTINS or in_language(name):
             return True
         return name in ANALYSES

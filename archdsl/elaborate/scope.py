@@ -9,7 +9,7 @@ import archdsl.ir.ops  # noqa: F401  (registers the ops)
 from archdsl.elaborate.files import SpecFile
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.values import MapValue
-from archdsl.ir.op import OPS
+from archdsl.ir.op import OPS, in_language
 
 BUILTINS = ("len", "zip", "enumerate", "range", "min", "max", "sum", "reversed", "shape")
 ANALYSES = ("params", "params_train", "macs", "field_of_view", "gap_free", "latency")
@@ -33,5 +33,5 @@ class Scope:
 
     def visible(self) -> list[str]:
         """Every name that means something here, for suggestions."""
-        ops = [name for name in OPS if name not in ("input", "add", "sub", "mul", "div", "scalar")]
+        ops = [name for name in OPS if in_language(name)]
         return [*self.values, *self.file.names, *ops, *BUILTINS, *ANALYSES, "true", "false", "none"]

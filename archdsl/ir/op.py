@@ -118,6 +118,8 @@ class Op:
     macs: Callable[[OpCall, Sequence[MapType]], int] = no_macs
     training_only: bool = False
     """True for ops that do nothing at inference (dropout)."""
+    rewritten: bool = False
+    """True for ops that only rewrites make: no text can call them."""
 
     @cached_property
     def _by_name(self) -> dict[str, SettingSpec]:
@@ -143,6 +145,14 @@ def register(op: Op) -> Op:
         raise ValueError(f"there is an op {op.name} already")
     OPS[op.name] = op
     return op
+
+
+_OPERATORS = frozenset({"input", "add", "sub", "mul", "div", "scalar"})
+
+
+def in_language(name: str) -> bool:
+    """Whether a name is that of an op that a text can call; inputs and operators have a notation of their own."""
+    return name in OPS and name not in _OPERATORS and not OPS[name].rewritten
 
 
 def call_of(settings: Mapping[str, Any] | Sequence[tuple[str, Any]], inputs: Sequence[MapType]) -> OpCall:

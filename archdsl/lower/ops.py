@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.lower import activation, convolution, merge, norm, pooling, resampling, reshaping
+from archdsl.lower import activation, convolution, fused, merge, norm, pooling, resampling, reshaping
 from archdsl.lower.registry import LOWERINGS, Applied, Lowering, Result, lowers, whole
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Result",
     "activation",
     "convolution",
+    "fused",
     "lowers",
     "merge",
     "norm",

@@ -17,25 +17,32 @@ Ratios = tuple[tuple[int, int], tuple[int, int]]
 
 @lowers("resize")
 def resize(call: Applied) -> Tensor:
-    align = None if call["mode"] == "nearest" else call["align_corners"]
     size = call.inputs[1].shape[-2:] if len(call.inputs) == 2 else call["size"]
+    scale = None if size is not None else ratios_of(call["scale"])
+    return resized(call.x, size, scale, call["mode"], call["align_corners"], call["antialias"])
+
+
+def resized(
+    x: Tensor, size: tuple[int, int] | None, scale: Ratios | None, mode: str, align_corners: bool, antialias: bool
+) -> Tensor:
+    """`interpolate` to a size or, where that is None, by a scale."""
+    align = None if mode == "nearest" else align_corners
     if size is not None:
-        return F.interpolate(call.x, size, mode=call["mode"], align_corners=align, antialias=call["antialias"])
-    if all(_is_binary(side) for side in call["scale"]):
-        scale = [float(side) for side in call["scale"]]
-        return F.interpolate(
-            call.x, scale_factor=scale, mode=call["mode"], align_corners=align, antialias=call["antialias"]
-        )
-    return resize_by(call.x, _ratios(call["scale"]), call["mode"], bool(align), call["antialias"])
+        return F.interpolate(x, size, mode=mode, align_corners=align, antialias=antialias)
+    assert scale is not None
+    if all(_is_binary(denominator) for _, denominator in scale):
+        factors = [numerator / denominator for numerator, denominator in scale]
+        return F.interpolate(x, scale_factor=factors, mode=mode, align_corners=align, antialias=antialias)
+    return resize_by(x, scale, mode, bool(align), antialias)
 
 
-def _ratios(scale: tuple[Fraction, Fraction]) -> Ratios:
+def ratios_of(scale: tuple[Fraction, Fraction]) -> Ratios:
     return scale[0].as_integer_ratio(), scale[1].as_integer_ratio()
 
 
-def _is_binary(scale: Fraction) -> bool:
-    """Whether a scale is a binary fraction, so that a product with it is not rounded."""
-    return scale.denominator & (scale.denominator - 1) == 0
+def _is_binary(denominator: int) -> bool:
+    """Whether a scale with this denominator is a binary fraction, so that a product with it is not rounded."""
+    return denominator & (denominator - 1) == 0
 
 
 _RESIZES = {
@@ -68,7 +75,7 @@ def _scaled_size(x: Tensor, scale: Ratios) -> tuple[int, int]:
 def guided_upsample(call: Applied) -> Tensor:
     coarse, offsets = call.inputs[:2]
     flags = call["units"], call["mode"], call["padding"], call["align_corners"]
-    scale = None if call["scale"] is None else _ratios(call["scale"])
+    scale = None if call["scale"] is None else ratios_of(call["scale"])
     return upsample_guided(coarse, offsets, scale, *flags)
 
 
@@ -89,11 +96,19 @@ def upsample_guided(
     Zero offsets equal `resize` with the same flags, with zero padding only away from the edges. Gradients reach the
     offsets in mode "bilinear". After the guided upsampling module of GUN (Mazzini, BMVC 2018).
     """
+    rows, columns = guided_positions(coarse, offsets, scale, units, mode, align_corners)
+    return sample_at(coarse, rows, columns, mode=mode, padding=padding)
+
+
+def guided_positions(
+    coarse: Tensor, offsets: Tensor, scale: Ratios | None, units: str, mode: str, align_corners: bool
+) -> tuple[Tensor, Tensor]:
+    """Where a guided upsampling reads: rows and columns [N, H, W] in pixels of the coarse map, in float32 or wider."""
     wide = offsets.to(torch.promote_types(offsets.dtype, torch.float32))
     rows, columns = (
         _moved(wide[:, 1 - axis], coarse.shape[2 + axis], axis, scale, units, mode, align_corners) for axis in (0, 1)
     )
-    return sample_at(coarse, rows, columns, mode=mode, padding=padding)
+    return rows, columns
 
 
 def _moved(

@@ -12,21 +12,14 @@ import torch
 from torch import Tensor
 
 from archdsl.ir.graph import Graph, Node, Ref
-from archdsl.passes.infra import (
-    Declined,
-    Pass,
-    PassResult,
-    Weights,
-    needed_weights,
-    redirect,
-    register,
-    replace_nodes,
-)
+from archdsl.passes.costs import Costs
+from archdsl.passes.edit import needed_weights, redirect, replace_nodes, why_not_alone, with_settings
+from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register
 
 _CONVOLUTIONS = ("conv", "depthwise", "conv_transpose", "deform_conv")
 
 
-def _rule(graph: Graph, weights: Weights) -> PassResult:
+def _rule(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
     norms = [node for node in graph.nodes if node.op == "bn"]
     refused = {norm.name: reason for norm in norms if (reason := _refusal(graph, norm))}
     pairs = {norm.inputs[0].node: norm for norm in norms if norm.name not in refused}
@@ -48,10 +41,7 @@ def _refusal(graph: Graph, norm: Node) -> str:
     conv = graph.by_name[read.node]
     if conv.op not in _CONVOLUTIONS:
         return f"it reads {conv.name}, which is {conv.op} and no convolution"
-    if any(out.value == read for out in graph.outputs):
-        return f"the value of {conv.name} before it is an output"
-    others = [user.name for user in graph.users[read] if user.name != norm.name]
-    return f"the value of {conv.name} before it is read by {others[0]} too" if others else ""
+    return why_not_alone(graph, read, norm)
 
 
 def _shared_otherwise(graph: Graph, pairs: dict[str, Node]) -> dict[str, str]:
@@ -72,12 +62,8 @@ def _without_norms(graph: Graph, pairs: dict[str, Node]) -> Graph:
     # a name of the value before its normalisation would come to mean the one after it
     unnamed = replace(graph, names=tuple((name, ref) for name, ref in graph.names if ref.node not in pairs))
     joined = redirect(unnamed, {Ref(norm.name): Ref(conv) for conv, norm in pairs.items()})
-    with_bias = {conv: _with_bias(joined.by_name[conv]) for conv in pairs}
+    with_bias = {conv: with_settings(joined.by_name[conv], bias=True) for conv in pairs}
     return replace_nodes(joined, with_bias, {norm.name for norm in pairs.values()})
-
-
-def _with_bias(conv: Node) -> Node:
-    return replace(conv, settings=tuple((name, True if name == "bias" else v) for name, v in conv.settings))
 
 
 def _folded(conv: Node, norm: Node, weights: Weights) -> dict[str, Tensor]:

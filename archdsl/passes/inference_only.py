@@ -6,17 +6,18 @@ from dataclasses import replace
 
 from archdsl.ir.graph import Graph, Ref
 from archdsl.ir.op import OPS
-from archdsl.passes.infra import Pass, PassResult, Weights, needed_weights, redirect, register, replace_nodes
+from archdsl.passes.costs import Costs
+from archdsl.passes.edit import needed_weights, redirect, replace_nodes, without_dead
+from archdsl.passes.infra import Pass, PassResult, Weights, register
 
 
-def _rule(graph: Graph, weights: Weights) -> PassResult:
-    idle = [node for node in graph.nodes if OPS[node.op].training_only]
+def _rule(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
+    idle = {node.name: node for node in graph.nodes if OPS[node.op].training_only}
     kept = replace(graph, outputs=tuple(out for out in graph.outputs if not out.aux))
-    kept = redirect(kept, {Ref(node.name): node.inputs[0] for node in idle})
-    live = {node.name for node in kept.for_inference()}
-    dropped = [node.name for node in graph.nodes if node.name not in live]
-    result = replace_nodes(kept, {}, set(dropped))
-    return PassResult(result, needed_weights(result, weights), tuple(dropped))
+    kept = redirect(kept, {Ref(name): node.inputs[0] for name, node in idle.items()})
+    result = without_dead(replace_nodes(kept, {}, idle))
+    dropped = tuple(node.name for node in graph.nodes if node.name not in result.by_name)
+    return PassResult(result, needed_weights(result, weights), dropped)
 
 
 inference_only = register(

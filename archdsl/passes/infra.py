@@ -1,15 +1,15 @@
-"""The contract of a pass, and what passes share: redirecting reads and dropping what nothing needs."""
+"""The contract of a pass, and how passes follow one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor
 
-from archdsl.ir.graph import Graph, Node, Ref
-from archdsl.ir.state import layout
+from archdsl.ir.graph import Graph
+from archdsl.passes.costs import Costs
 
 Weights = Mapping[str, Tensor]
 
@@ -31,22 +31,25 @@ class PassResult:
     declined: tuple[Declined, ...] = ()
 
 
+Rule = Callable[[Graph, Weights, Costs], PassResult]
+
+
 @dataclass(frozen=True)
 class Pass:
     """A rewrite with a name.
 
     `needs` says what must hold before, `rewrites` what it looks for and puts in its place, `promises` what holds after.
-    Given weights are never changed in place.
+    Given weights are never changed in place. What is no gain everywhere asks the costs.
     """
 
     name: str
     needs: str
     rewrites: str
     promises: str
-    rule: Callable[[Graph, Weights], PassResult]
+    rule: Rule = field(repr=False)
 
-    def __call__(self, graph: Graph, weights: Weights) -> PassResult:
-        return self.rule(graph, weights)
+    def __call__(self, graph: Graph, weights: Weights, costs: Costs | None = None) -> PassResult:
+        return self.rule(graph, weights, costs or Costs())
 
 
 PASSES: dict[str, Pass] = {}
@@ -60,39 +63,39 @@ def register(rewrite: Pass) -> Pass:
     return rewrite
 
 
-def run_passes(graph: Graph, weights: Weights, passes: Iterable[Pass]) -> tuple[PassResult, dict[str, PassResult]]:
-    """Passes one after the other: the last graph and weights, and the result of each pass by its name."""
-    last, each = PassResult(graph, dict(weights)), {}
+def run_passes(
+    graph: Graph, weights: Weights, passes: Iterable[Pass], costs: Costs | None = None
+) -> tuple[PassResult, dict[str, PassResult]]:
+    """Passes one after the other: the last graph and weights, and the result of each pass by its name.
+
+    A pass that runs again adds to what it did before; what it declines is what it declined last.
+    """
+    last = PassResult(graph, dict(weights))
+    each: dict[str, PassResult] = {}
     for rewrite in passes:
-        last = each[rewrite.name] = rewrite(last.graph, last.weights)
+        last = rewrite(last.graph, last.weights, costs)
+        each[rewrite.name] = added(each[rewrite.name], last) if rewrite.name in each else last
     return last, each
 
 
-def redirect(graph: Graph, instead: Mapping[Ref, Ref]) -> Graph:
-    """Every read of a key of `instead`, by nodes, outputs and names, becomes a read of its value."""
-
-    def final(ref: Ref) -> Ref:
-        while ref in instead:
-            ref = instead[ref]
-        return ref
-
-    return replace(
-        graph,
-        nodes=tuple(replace(node, inputs=tuple(map(final, node.inputs))) for node in graph.nodes),
-        outputs=tuple(replace(out, value=final(out.value)) for out in graph.outputs),
-        names=tuple((name, final(ref)) for name, ref in graph.names),
-    )
+def added(before: PassResult, last: PassResult) -> PassResult:
+    """What a pass did in two runs together."""
+    return PassResult(last.graph, last.weights, before.fired + last.fired, last.declined)
 
 
-def replace_nodes(graph: Graph, changed: Mapping[str, Node], dropped: Collection[str] = ()) -> Graph:
-    """The graph with some nodes changed, by name, and others gone; names of values that are gone go too."""
-    return replace(
-        graph,
-        nodes=tuple(changed.get(node.name, node) for node in graph.nodes if node.name not in dropped),
-        names=tuple((name, ref) for name, ref in graph.names if ref.node not in dropped),
-    )
+MAX_SWEEPS = 64
 
 
-def needed_weights(graph: Graph, weights: Weights) -> dict[str, Tensor]:
-    """The weights that nodes of the graph read."""
-    return {key: weights[key] for key in layout(graph)}
+def until_stable(sweep: Rule) -> Rule:
+    """The rule that repeats a sweep over the graph until it fires nowhere: one firing can make room for another."""
+
+    def rule(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
+        result = PassResult(graph, dict(weights))
+        for _ in range(MAX_SWEEPS):
+            last = sweep(result.graph, result.weights, costs)
+            result = added(result, last)
+            if not last.fired:
+                break
+        return result
+
+    return rule
