@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archdsl.lower.convolution import sample_at
 from archdsl.lower.registry import Applied, lowers, whole
-from archdsl.lower.resampling import Ratios, guided_positions, ratios_of, resized
+from archdsl.lower.resampling import Extent, Ratios, guided_positions, ratios_of, resized
 
 _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": lambda x: F.relu(x, inplace=True),
@@ -68,7 +68,7 @@ _BLOCK_BYTES = 1 << 21
 
 @whole
 def labels_of_resized(
-    x: Tensor, size: tuple[int, int] | None, scale: Ratios | None, mode: str, align_corners: bool, antialias: bool
+    x: Tensor, size: Extent | None, scale: Ratios | None, mode: str, align_corners: bool, antialias: bool
 ) -> Tensor:
     """The class of each pixel, [N, 1, H, W], of scores `x` [N, C, h, w] after a resize as `interpolate` does it.
 
@@ -99,7 +99,7 @@ def _block_rows(scores: Tensor, width: int) -> int:
     return max(1, _BLOCK_BYTES // (scores.shape[0] * scores.shape[1] * width * scores.element_size()))
 
 
-def _result_size(x: Tensor, size: tuple[int, int] | None, scale: Ratios | None) -> tuple[int, int]:
+def _result_size(x: Tensor, size: Extent | None, scale: Ratios | None) -> tuple[int, int]:
     if scale is None:
         assert size is not None
         return int(size[0]), int(size[1])

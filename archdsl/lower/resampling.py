@@ -11,6 +11,9 @@ from torch import Tensor
 from archdsl.lower.convolution import sample_at
 from archdsl.lower.registry import Applied, lowers, whole
 
+Extent = tuple[int, int] | torch.Size
+"""Height and width."""
+
 Ratios = tuple[tuple[int, int], tuple[int, int]]
 """Result pixels per input pixel and axis, as exact (numerator, denominator) pairs, which torch.fx can print."""
 
@@ -23,7 +26,7 @@ def resize(call: Applied) -> Tensor:
 
 
 def resized(
-    x: Tensor, size: tuple[int, int] | None, scale: Ratios | None, mode: str, align_corners: bool, antialias: bool
+    x: Tensor, size: Extent | None, scale: Ratios | None, mode: str, align_corners: bool, antialias: bool
 ) -> Tensor:
     """`interpolate` to a size or, where that is None, by a scale."""
     align = None if mode == "nearest" else align_corners
