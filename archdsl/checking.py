@@ -83,7 +83,8 @@ def size_errors(graph: Graph, values: Mapping[str, int]) -> list[tuple[str, str]
         axis = {"H": "height", "W": "width"}.get(name, name)
         if name in values and not rule.allows(values[name]):
             message = f"{graph.name} takes no input of {axis} {values[name]}"
-            found.append((message, f"the {axis} must be {rule}; the nearest is {rule.nearest(values[name])}"))
+            wanted = "at least 1" if rule.free else str(rule)
+            found.append((message, f"the {axis} must be {wanted}; the nearest is {rule.nearest(values[name])}"))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,7 +75,7 @@ class Network:
         return network_facts(self.ir, sized)
 
     def _size(self, height: int, width: int) -> dict[str, int]:
-        values = {"H": height, "W": width}
+        values = {"H": _whole("height", height), "W": _whole("width", width)}
         errors = size_errors(self.ir, values)
         if errors:
             raise ArchError(Diagnostic("E0311", message, help=help) for message, help in errors)
@@ -95,10 +97,12 @@ class Network:
     def reach(self, value: str, axis: Literal["x", "y"] = "x", at: int = 0) -> tuple[int, ...]:
         """The input columns (rows for "y") that column `at` of a named value reads, on an unbounded image.
 
-        Raises KeyError, with the names there are, for an unknown name, and IndexError for a column beyond a map of
-        fixed size whose columns do not repeat.
+        Raises KeyError, with the names there are, for an unknown name; ValueError for an unknown axis; IndexError for a
+        column beyond a map of fixed size whose columns do not repeat.
         """
-        return reach(self.ir, axis).columns(self._known(value), at)
+        if axis not in ("x", "y"):
+            raise ValueError(f'axis is "x" for columns or "y" for rows, not {axis!r}')
+        return reach(self.ir, axis).columns(self._known(value), _whole("at", at))
 
     def gaps(self, value: str) -> dict[str, tuple[tuple[int, int], ...]]:
         """Holes inside the reach of a named value, as runs (first, last) per axis; empty when it is gap-free.
@@ -135,20 +139,32 @@ class Network:
         return build_module(self.ir, seed, network=self)
 
 
-def load(path: str, *, network: str | None = None, **parameters: Any) -> Network:
+def _whole(name: str, value: Any) -> int:
+    """An integer of any kind as an int. Raises TypeError."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is an integer, not {value!r}") from None
+
+
+def load(path: str | os.PathLike[str], *, network: str | None = None, **parameters: Any) -> Network:
     """The network of a spec file (its first by default), with parameters given by name.
 
     Raises ArchError with every diagnostic when anything is wrong; TypeError for a parameter no spec could write.
     """
-    return _checked(Spec.read(locate(str(path)).path), network, parameters)
+    return _checked(Spec.read(locate(os.fspath(path)).path), network, parameters)
 
 
 def loads(text: str, *, network: str | None = None, folder: str | None = None, **parameters: Any) -> Network:
     """The network of a text; `folder` is where files it imports lie. Raises as `load` does."""
+    if not isinstance(text, str):
+        raise TypeError(f"loads takes the text of a spec as str, not {type(text).__name__}")
     return _checked(Spec.parse(text, folder=folder), network, parameters)
 
 
 def _checked(spec: Spec, network: str | None, parameters: Mapping[str, Any]) -> Network:
+    if network is not None and not isinstance(network, str):
+        raise TypeError(f"network is the name of one, not {network!r}")
     settings = {name: from_python(value) for name, value in parameters.items()}
     checked = check_network(spec, network, settings)
     if not checked.ok:

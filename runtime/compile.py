@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from archdsl.runtime.choose import TUNE_SECONDS, choose
@@ -50,8 +50,13 @@ def compile(
 ) -> CompiledModel:
     """A module with its present weights, compiled; see `compile_graph`. Later training does not change the result.
 
-    Text and parameters of the network it was made from go into the description where that has none.
+    Text and parameters of the network it was made from go into the description where that has none. Raises TypeError
+    for anything but a module.
     """
+    given: object = model
+    if not isinstance(given, ArchModule):
+        help = ": compile net.module()" if hasattr(given, "module") else ""
+        raise TypeError(f"compile takes the module of a network, not {type(given).__name__}{help}")
     description, network = description or Description(), model.network
     if network is not None and not description.spec:
         description = replace(description, spec=network.source, parameters=network.parameters)
@@ -91,8 +96,7 @@ def compile_graph(
     network does not take; `archdsl.runtime.Unavailable` for what this machine lacks; ArchError E0808 when values
     overflow in `dtype`; InternalError when the result does not verify.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {dtype}")
+    _check_request(dtype, device, output, sizes)
     missing = sorted(set(layout(graph)) - set(weights))
     if missing:
         raise ValueError(f"{len(missing)} weights of {graph.name} are missing, {missing[0]} first")
@@ -114,6 +118,20 @@ def compile_graph(
     chosen = choose(engine, program, prove, tune)
     made = {"engines": [chosen.record], "verification": proofs[chosen.engine.name]}
     return CompiledModel(program, chosen.engine, manifest.model_copy(update=made), described.spec, run=chosen.run)
+
+
+def _check_request(dtype: str, device: str, output: str, sizes: Any) -> None:
+    """Refuses what nothing could be compiled for. Raises ValueError."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is one of {', '.join(DTYPES)}, not {dtype}")
+    if output not in get_args(OutputKind):
+        raise ValueError(f"output is one of {', '.join(get_args(OutputKind))}, not {output}")
+    if not all(isinstance(size, tuple | list) and len(size) == 2 for size in sizes):
+        raise ValueError(f"sizes are pairs (height, width), as in [(512, 1024)], and not {sizes!r}")
+    try:
+        torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device is cpu or cuda, not {device}") from None
 
 
 def _manifest(graph: Graph, program: Program, output: OutputKind, description: Description) -> Manifest:

@@ -39,6 +39,11 @@ def check(asserts: str, body: str = BODY, values: dict[str, int] | None = None) 
         "field_of_view(s2) == 3",
         "3 <= field_of_view(tall) <= 11",
         "field_of_view(tall) != 7",
+        "field_of_view(tall) == [11, 3] and (11, 3) == field_of_view(tall)",
+        "field_of_view(s2) == [3, 3]",
+        "field_of_view(tall) >= [11, 2]",
+        "field_of_view(tall) != [11, 4] and field_of_view(tall) != [3, 11]",
+        "field_of_view(tall)[0] == 11 and field_of_view(tall)[1] == 3 and field_of_view(s2)[1] == 3",
         "field_of_view(tall) - field_of_view(s2) >= 0",
         "2 * field_of_view(s2) == 6",
         "not field_of_view(tall) >= 4",
@@ -64,6 +69,11 @@ def test_an_assert_that_holds_says_nothing(condition: str) -> None:
         ("field_of_view(tall) >= 4", {"field_of_view(tall)": "is 11 in rows and 3 in columns"}),
         ("field_of_view(tall) <= 4", {"field_of_view(tall)": "is 11 in rows and 3 in columns"}),
         ("field_of_view(tall) == 11", {"field_of_view(tall)": "is 11 in rows and 3 in columns"}),
+        (
+            "field_of_view(tall) == [11, 4]",
+            {"field_of_view(tall)": "is 11 in rows and 3 in columns", "[11, 4]": "is [11, 4]"},
+        ),
+        ("field_of_view(s2) == [3, 4]", {"field_of_view(s2)": "is 3", "[3, 4]": "is [3, 4]"}),
         ("params > 1 and field_of_view(s2) == 4 and params > 900", {"field_of_view(s2)": "is 3"}),
         ("params > 600 or params < 5", {"params": "is 536"}),
         ("params > 1 and shape(y) == shape(s2)", {"shape(y)": "is [8, H, W]", "shape(s2)": "is [8, ⌈H/2⌉, ⌈W/2⌉]"}),
@@ -100,6 +110,15 @@ def test_an_assert_that_does_not_hold_shows_its_sides(condition: str, labels: di
         (
             "field_of_view(tall) >= 99",
             ("line 5 has 2 of 3 pixels of the field of view: `s2 = image -> conv(8, 3, stride=2)`",),
+        ),
+        (
+            # 320 GB/s: the image in, 3·1024·2048 numbers of 2 bytes; the result out, 8·512·1024 resized to the image
+            'latency("t4", 1024, 2048) < 0.01',
+            (
+                "line 8 has 104,858 of 144,183 ns of moving bytes: `out y = tall * c -> resize(like=image)`",
+                "line 5 has 39,323 of 144,183 ns of moving bytes: `s2 = image -> conv(8, 3, stride=2)`",
+                "line 6 has 2 of 144,183 ns of moving bytes: `tall = s2 -> conv(8, (5, 1))`",
+            ),
         ),
     ],
 )
@@ -245,3 +264,17 @@ def test_the_asserts_of_shipped_networks_hold(spec: str) -> None:
         assert elaboration is not None
         check_assertions(elaboration, diagnostics)
     assert diagnostics.items == []
+
+
+def test_a_latency_bound_by_arithmetic_names_where_the_arithmetic_is() -> None:
+    """65 TFLOP/s: a convolution's time is two operations for each of its multiply-adds."""
+    wide = "  in image [3, H, W]\n  a = image -> conv(64)\n  out y = a -> conv(512, 9) -> conv(8)\n"
+    (diagnostic,) = check('  assert latency("t4", 512, 512) < 1', wide)
+    macs = 512 * 512 * (64 * 512 * 81 + 512 * 8)
+    assert diagnostic.notes[0].startswith(f"line 6 has {2e9 * macs / 65e12:,.0f} of")
+    assert "ns of arithmetic: `out y" in diagnostic.notes[0]
+
+
+def test_a_field_of_view_has_two_axes() -> None:
+    (diagnostic,) = check("  assert field_of_view(tall) == [11, 3, 3]")
+    assert (diagnostic.code, diagnostic.help) == ("E0410", "compare with one number, or with [rows, columns]")

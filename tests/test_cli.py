@@ -104,6 +104,7 @@ def test_check_takes_folders_parameters_and_sizes(folder: Path) -> None:
         (["run", "empty"], 1, "empty"),
         (["show", "tiny.arch", "--reach", "s3"], 2, "did you mean `s2`?"),
         (["show", "tiny.arch", "--hardware", "t5"], 1, "t4"),
+        (["show", "tiny.arch", "--hardware", "my.toml"], 1, "my.toml cannot be read"),
         (["weights", "import", "tiny.arch", "no.pth", "-o", "x.safetensors"], 1, "no.pth"),
         (["weights", "import", "tiny.arch", "no.pth", "-o", "x.pth"], 2, ".safetensors"),
         (["compile", "tiny.arch", "--engine", "warp"], 2, "is not one of"),
@@ -324,6 +325,94 @@ def test_cuda_without_a_device_says_so(folder: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     assert "cuda" in archdsl("compile", "tiny.arch", "--device", "cuda", cwd=folder, code=3).stderr.lower()
+
+
+def test_a_machine_that_is_not_known_has_no_place(folder: Path) -> None:
+    """What was typed on the command line stands in no file."""
+    said = archdsl("show", "tiny.arch", "--hardware", "nope", cwd=folder, code=1).stderr
+    assert "no machine is called `nope`" in said and "-->" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "network"),
+    [("Ünet", "Ünet.arch", "Unet"), ("MyNet", "MyNet.arch", "MyNet"), ("my net", "my net.arch", "MyNet")],
+)
+def test_new_keeps_the_name(tmp_path: Path, name: str, file: str, network: str) -> None:
+    """The file is called as it was asked for; the network's name keeps the letters, without their accents."""
+    archdsl("new", name, cwd=tmp_path)
+    assert f"{file}  {network}: ok" in archdsl("check", file, cwd=tmp_path).stdout
+
+
+def test_new_refuses_a_name_without_letters(tmp_path: Path) -> None:
+    assert "letter from A to Z" in archdsl("new", "日本", cwd=tmp_path, code=2).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_leaves_an_artifact_as_it_is(folder: Path) -> None:
+    """Results in an artifact's folder would make it one that is refused from then on."""
+    archdsl("compile", "tiny.arch", "--input", "32x32", cwd=folder)
+    before = sorted(path.name for path in (folder / "build" / "tiny").iterdir())
+    assert "is a compiled network" in archdsl("run", "build/tiny", "-o", "build/tiny", cwd=folder, code=1).stderr
+    assert sorted(path.name for path in (folder / "build" / "tiny").iterdir()) == before
+
+
+def test_weights_of_another_network_are_told_how_to_come_in(folder: Path) -> None:
+    """`compile --weights` has no --map, and speaks of the command that has."""
+    import safetensors.torch
+    import torch
+
+    safetensors.torch.save_file({"conv.weight": torch.zeros(1)}, folder / "other.safetensors")
+    said = archdsl("compile", "tiny.arch", "--weights", "other.safetensors", cwd=folder, code=1).stderr
+    assert "1 tensor of the checkpoint belongs nowhere" in said
+    assert "archdsl weights import" in said and "--map" not in said
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(folder: Path) -> None:
+    import safetensors.torch
+    import torch
+
+    state = {"s2.conv1.weight": torch.full((8, 3, 3, 3), float("nan")), "logits.conv1.weight": torch.zeros(4, 8, 1, 1)}
+    state |= {f"s2.bn1.{key}": torch.ones(8) for key in ("weight", "bias", "running_mean", "running_var")}
+    safetensors.torch.save_file(state, folder / "nan.safetensors")
+    said = archdsl("compile", "tiny.arch", "--weights", "nan.safetensors", cwd=folder, code=1).stderr
+    assert "E0814" in said and "s2.conv1.weight" in said and "overflow" not in said
+
+
+def test_show_says_when_only_the_plane_has_holes(folder: Path) -> None:
+    """Holes that rows and columns alone do not have are in the plain table, too."""
+    table = archdsl("show", "specs/regseg.arch", "-n", "RegSegAblation", "--set", "body=exp30", cwd=folder).stdout
+    assert "s16 in the plane: 768 pixels of the 3263×3263 stay unread, though no axis has a hole" in table
+    assert "in the plane" not in archdsl("show", "specs/regseg.arch", cwd=folder).stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_while_the_program_loads(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """From the first line of ours on, a signal ends with one line and its exit code."""
+    program = (
+        "import os, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == 'typer': os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "import archdsl.__main__\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.strip() in ("archdsl: interrupted", "archdsl: terminated")
+
+
+def test_ctrl_c_says_so(folder: Path) -> None:
+    """An interrupted command ends with a word, too."""
+    program = (
+        "import os, signal, sys\n"
+        "import archdsl.checking as c\n"
+        "c.check_network = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['archdsl', 'check', 'tiny.arch']\n"
+        "from archdsl.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, "archdsl: interrupted")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

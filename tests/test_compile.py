@@ -98,6 +98,12 @@ def test_what_cannot_be_compiled_is_refused_in_words() -> None:
         compile_graph(graph, {k: t for k, t in weights.items() if not k.startswith("deep")})
     with pytest.raises(ValueError, match="dtype is one of"):
         compile_graph(graph, weights, dtype="int8")
+    with pytest.raises(ValueError, match="output is one of logits, labels, not classes"):
+        compile_graph(graph, weights, output="classes")
+    with pytest.raises(ValueError, match="device is cpu or cuda, not gpu"):
+        compile_graph(graph, weights, device="gpu")
+    with pytest.raises(ValueError, match="sizes are pairs"):
+        compile_graph(graph, weights, sizes=(64, 64))
     with pytest.raises(ValueError, match="there is no engine warp"):
         compile_graph(graph, weights, engine="warp")
     with pytest.raises(ValueError, match="W must be"):

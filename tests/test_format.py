@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from helpers import outline, same_tree
+from helpers import REGSEG_PAGE, outline, same_tree
 from hypothesis import given, settings
 from strategies import specs
 
@@ -11,50 +11,6 @@ from archdsl.diagnostics import ArchError, Source
 from archdsl.lang import tree as t
 from archdsl.lang.format import format_source
 from archdsl.lang.parser import parse
-
-REGSEG = """\
-arch 1
-
-use std.conv: ConvBnAct
-use std.attention: SE
-use std.dilated: Shortcut
-
-## RegSeg's D block: parallel dilated 3x3 group convolutions, then squeeze-and-excite.
-block DBlock(width: int, rates: list[rate] = [1], stride: int = 1, group_width: int = 16) {
-  in x [C, H, W]
-
-  y = x -> conv(width, 1) -> bn -> relu
-  y = concat([part -> conv(width // len(rates), 3, stride=stride, dilation=r, group_width=group_width)
-              for part, r in zip(split(y, len(rates)), rates)])
-  y = y -> bn -> relu -> SE(C // 4) -> conv(width, 1) -> bn
-
-  skip = x -> Shortcut(width, stride) if stride != 1 or C != width else x
-  out relu(y + skip)
-}
-
-## RegSeg (Gao 2021): field of view from dilation, not from fast downsampling.
-network RegSeg(
-  classes: int = 19,
-  rates: list[list[rate]] = [[1], [1, 2]] + 4 * [[1, 4]] + [[1, search(14 in 1..18)] for i in 1..7],
-) {
-  in image [3, H, W] = rgb(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-
-  s4  = image -> ConvBnAct(32, 3, stride=2) -> DBlock(48, stride=2)
-  s8  = s4 -> [DBlock(128, stride=2), 2 * DBlock(128)]
-  s16 = s8 -> [DBlock(256, stride=2), [DBlock(256, r) for r in rates[:-1]], DBlock(320, rates[-1])]
-
-  y = (s16 -> ConvBnAct(128) -> resize(like=s8)) + (s8 -> ConvBnAct(128))
-  y = concat([y -> ConvBnAct(64, 3) -> resize(like=s4), s4 -> ConvBnAct(8)]) -> ConvBnAct(64, 3)
-  out logits = y -> conv(classes, 1, bias=true) -> resize(like=image)
-
-  assert gap_free
-  assert field_of_view(s16) >= 2047     # a corner pixel of 1024 x 2048 sees the whole height
-  assert params <= 3.34M
-  assert macs(1024, 2048) <= 39.2G
-}
-
-network RegSegCamVid = RegSeg(classes=11)      # a variant: another network with parameters given
-"""
 
 
 def formatted(text: str) -> str:
@@ -74,7 +30,7 @@ def in_body(statements: str) -> str:
 def test_the_example_of_the_language_keeps_its_shape() -> None:
     """Only alignment goes, and the one comprehension that was aligned with its bracket is indented."""
     expected = (
-        REGSEG.replace("s4  =", "s4 =")
+        REGSEG_PAGE.replace("s4  =", "s4 =")
         .replace("s8  =", "s8 =")
         .replace("2047     #", "2047  #")
         .replace("=11)      #", "=11)  #")
@@ -82,7 +38,7 @@ def test_the_example_of_the_language_keeps_its_shape() -> None:
         .replace("              for part, r in", "    for part, r in")
         .replace("rates)])\n", "rates)\n  ])\n")
     )
-    assert formatted(REGSEG) == expected
+    assert formatted(REGSEG_PAGE) == expected
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,28 @@ def test_what_does_not_match_is_listed(graph: Graph, tmp_path: Path) -> None:
     assert shape.notes == ("logits.head.bias is [5], and logits.head.bias is [4]",)
 
 
+def test_values_that_are_not_finite_are_refused(graph: Graph, tmp_path: Path) -> None:
+    """NaN, infinity and what float32 cannot hold are no weights, not even in part of an import."""
+    state = initial_weights(graph)
+    state["s2.0.weight"][0, 0, 0, 0] = float("nan")
+    state["s2.1.bias"] = torch.full((8,), 1e300, dtype=torch.float64)
+    path = saved(state, tmp_path / "x.pth")
+    for partial in (False, True):
+        with pytest.raises(ArchError) as error:
+            import_weights(graph, path, partial=partial)
+        assert codes(error) == ["E0814"]
+        assert error.value.diagnostics[0].notes == ("s2.0.weight", "s2.1.bias")
+
+
+def test_counts_agree_with_their_verbs(graph: Graph, tmp_path: Path) -> None:
+    path = saved(initial_weights(graph) | {"x": torch.ones(1)}, tmp_path / "x.pth")
+    with pytest.raises(ArchError, match="1 tensor of the checkpoint belongs nowhere"):
+        import_weights(graph, path)
+    path = saved(initial_weights(graph) | {"logits.head.bias": torch.zeros(5)}, tmp_path / "x.pth")
+    with pytest.raises(ArchError, match="1 tensor of the checkpoint has another shape"):
+        import_weights(graph, path)
+
+
 def test_partial(graph: Graph, tmp_path: Path) -> None:
     """With `partial` the rest comes in, and the report says what did not."""
     path = saved(initial_weights(archdsl.loads(TEXT, classes=7).ir), tmp_path / "x.pth")

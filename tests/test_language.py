@@ -278,3 +278,19 @@ def test_allowed_sizes_are_worked_out(statements: str, rule: str) -> None:
     """A skip connection, a crop or a reflection that only fits some sizes states them: modulus, remainders, minimum."""
     rules = dict(body(statements).size_rules)
     assert str(rules["H"]) == str(rules["W"]) == rule
+
+
+def test_a_block_may_give_one_value_out_twice() -> None:
+    """The values of a block are told apart by their order, as those of a Python function."""
+    of = graph(
+        "block B {\n  in x\n  a = x -> bn\n  out a, a\n}\n"
+        "network N {\n  in image [3, H, W]\n  x, y = image -> B\n  out z = x + y\n}"
+    )
+    assert ops(of) == ["bn", "add"]
+
+
+def test_an_input_may_say_what_it_is() -> None:
+    """`in idx: indices` takes the indices of a pool, and nothing else."""
+    block = "block Back {\n  in x: map [C, H, W]\n  in idx: indices\n  out (x, idx) -> unpool(2)\n}\n"
+    network = "network N {\n  in image [3, H, W]\n  x, i = image -> max_pool(2, indices=true)\n  out (x, i) -> Back\n}"
+    assert ops(graph(block + network)) == ["max_pool", "unpool"]

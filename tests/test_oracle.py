@@ -13,7 +13,7 @@ import archdsl.ir.ops  # noqa: F401
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.dims import symbol
 from archdsl.ir.graph import Graph, Output, Ref
-from archdsl.ir.op import OPS
+from archdsl.ir.op import OPS, OpError
 from archdsl.lower.fx import lower_fx
 from archdsl.lower.ops import LOWERINGS
 from archdsl.lower.oracle import run
@@ -132,6 +132,20 @@ def test_deformable_convolution_without_offsets_is_a_convolution() -> None:
     x = noise(2, 4, 11, 8)
     expected = F.conv2d(x, weights["node.weight"], weights["node.bias"], 2, 2, 2, 2)
     torch.testing.assert_close(apply(graph, x, x.new_zeros(2, 36, 6, 4), weights=weights), expected)
+
+
+def test_offset_groups_are_those_of_the_offsets_unless_stated() -> None:
+    """The number of offset groups is worked out from the offsets, or checked against them and the mask."""
+    inferred = one_op("deform_conv", {"out": 2, "kernel": 3}, (4, 36), size1=(H, W))
+    stated = one_op("deform_conv", {"out": 2, "kernel": 3, "offset_groups": 2}, (4, 36), size1=(H, W))
+    assert dict(inferred.by_name["node"].settings)["offset_groups"] == 2
+    assert inferred.by_name["node"].settings == stated.by_name["node"].settings
+    for groups, channels, code in ((1, (4, 36), "E0307"), (4, (4, 36), "E0307"), (3, (4, 54), "E0303")):
+        with pytest.raises(OpError) as caught:
+            one_op("deform_conv", {"out": 2, "kernel": 3, "offset_groups": groups}, channels, size1=(H, W))
+        assert caught.value.code == code
+    with pytest.raises(OpError, match="mask needs 18 channels, and has 9"):
+        one_op("deform_conv", {"out": 2, "kernel": 3}, (4, 36, 9), size1=(H, W), size2=(H, W))
 
 
 def _tap(x: Tensor, row: float, column: float) -> float:

@@ -70,8 +70,9 @@ def test_expressions(text: str, expected: str) -> None:
     ("text", "expected"),
     [
         ("b, c = d", "Assign([b, c], d)"),
-        ("in b", "Input(b, none, none)"),
-        ("in b [C, H // 2] = rgb()", "Input(b, [C, Arithmetic(H, [['//', 2]])], Call(rgb, []))"),
+        ("in b", "Input(b, none, none, none)"),
+        ("in b: indices", "Input(b, indices, none, none)"),
+        ("in b [C, H // 2] = rgb()", "Input(b, none, [C, Arithmetic(H, [['//', 2]])], Call(rgb, []))"),
         ("out b, c", "Output(none, [b, c], false)"),
         ("out b = c", "Output(b, [c], false)"),
         ("aux out b", "Output(none, [b], true)"),

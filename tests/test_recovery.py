@@ -112,7 +112,7 @@ def test_every_independent_error_is_reported() -> None:
         "Block",
         "BrokenEntry",
     ]
-    assert outline(entries[4]).startswith("Block(N, [], Body([Input(x, none, none), For([i], RangeExpr(1, 3)")
+    assert outline(entries[4]).startswith("Block(N, [], Body([Input(x, none, none, none), For([i], RangeExpr(1, 3)")
     assert "Assign([w], 2)" in outline(entries[4]) and "Output(none, [w], false)" in outline(entries[4])
 
 

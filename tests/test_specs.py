@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import REGSEG_PAGE
 
 import archdsl
 from archdsl.checking import check_network
@@ -397,51 +398,9 @@ network Net {
     torch.testing.assert_close(found, expected)
 
 
-PAGE = """arch 1
-
-use std.conv: ConvBnAct
-use std.attention: SE
-use std.dilated: Shortcut
-
-block DBlock(width: int, rates: list[rate] = [1], stride: int = 1, group_width: int = 16) {
-  in x [C, H, W]
-
-  y = x -> conv(width, 1) -> bn -> relu
-  y = concat([part -> conv(width // len(rates), 3, stride=stride, dilation=r, group_width=group_width)
-              for part, r in zip(split(y, len(rates)), rates)])
-  y = y -> bn -> relu -> SE(C // 4) -> conv(width, 1) -> bn
-
-  skip = x -> Shortcut(width, stride) if stride != 1 or C != width else x
-  out relu(y + skip)
-}
-
-network RegSeg(
-  classes: int = 19,
-  rates: list[list[rate]] = [[1], [1, 2]] + 4 * [[1, 4]] + [[1, search(14 in 1..18)] for i in 1..7],
-) {
-  in image [3, H, W] = rgb(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-
-  s4  = image -> ConvBnAct(32, 3, stride=2) -> DBlock(48, stride=2)
-  s8  = s4 -> [DBlock(128, stride=2), 2 * DBlock(128)]
-  s16 = s8 -> [DBlock(256, stride=2), [DBlock(256, r) for r in rates[:-1]], DBlock(320, rates[-1])]
-
-  y = (s16 -> ConvBnAct(128) -> resize(like=s8)) + (s8 -> ConvBnAct(128))
-  y = concat([y -> ConvBnAct(64, 3) -> resize(like=s4), s4 -> ConvBnAct(8)]) -> ConvBnAct(64, 3)
-  out logits = y -> conv(classes, 1, bias=true) -> resize(like=image)
-
-  assert gap_free
-  assert field_of_view(s16) >= 2047
-  assert params <= 3.34M
-  assert macs(1024, 2048) <= 39.2G
-}
-
-network RegSegCamVid = RegSeg(classes=11)
-"""
-
-
 def test_the_page_of_the_language_description() -> None:
     """RegSeg written out on one page, as the language's description has it, is the shipped network."""
-    page = archdsl.loads(PAGE)
-    assert (page.params, archdsl.loads(PAGE, network="RegSegCamVid").params) == (3_334_951, 3_334_431)
+    page = archdsl.loads(REGSEG_PAGE)
+    assert (page.params, archdsl.loads(REGSEG_PAGE, network="RegSegCamVid").params) == (3_334_951, 3_334_431)
     assert page.macs(1024, 2048) == net("regseg").macs(1024, 2048)
     assert page.field_of_view("s16") == (3807, 3807)

@@ -8,15 +8,18 @@ Convolutions by Winograd's or Fourier's transforms multiply less, and weights th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
-from archdsl.analyses.cost import CostReport, cost, state_elements
+from archdsl.analyses.cost import CostReport, cost
 from archdsl.analyses.hardware import Hardware
 from archdsl.analyses.memory import is_free, storage
 from archdsl.analyses.sized import bytes_of, element_bytes, elements
 from archdsl.ir.graph import Graph, Ref
+from archdsl.ir.state import specs_of
 
 Limit = Literal["compute", "memory", "launch", "nothing"]
 
@@ -80,24 +83,56 @@ def least_seconds(macs: int, moved: int, hardware: Hardware, dtype: str) -> tupl
     return times[limit], limit
 
 
+def floor_by_node(graph: Graph, values: Mapping[str, int], hardware: Hardware) -> tuple[dict[str, int], Limit]:
+    """What each node adds to the fused floor in the dtype in which the hardware is fastest, in whole nanoseconds, and
+    what that floor is set by: their arithmetic, or the bytes that have to move.
+
+    Raises KeyError when a symbol of the input's size has no value.
+    """
+    least = fastest(graph, values, hardware)
+    report = cost(graph, values, least.dtype)
+    if least.fused_limit == "compute":
+        spent = {row.name: 2 * row.macs / hardware.flops[least.dtype] for row in report.rows}
+    else:
+        moved = _essential_by_node(graph, report, least.dtype)
+        spent = {name: count / hardware.bandwidth for name, count in moved.items()}
+    return {name: round(1e9 * seconds) for name, seconds in spent.items()}, least.fused_limit
+
+
 def _essential(graph: Graph, report: CostReport, dtype: str) -> int:
     """Bytes that move however much is fused: what the inputs' readers read, the weights, the outputs."""
-    nodes = [graph.by_name[row.name] for row in report.rows]
-    weights = bytes_of(state_elements(graph, (n for n in nodes if n.op not in _FOLDED)), dtype)
-    return _inputs_read(graph, report) + weights + _outputs_written(graph, report)
+    return sum(_essential_by_node(graph, report, dtype).values())
 
 
-def _inputs_read(graph: Graph, report: CostReport) -> int:
+def _essential_by_node(graph: Graph, report: CostReport, dtype: str) -> Counter[str]:
+    moved = Counter({name: bytes_of(count, dtype) for name, count in _weights_loaded(graph, report)})
+    for name, count in (*_inputs_read(graph, report), *_outputs_written(graph, report)):
+        moved[name] += count
+    return moved
+
+
+def _weights_loaded(graph: Graph, report: CostReport) -> Iterator[tuple[str, int]]:
+    """Numbers of state per node; what several nodes share stands at the first of them."""
+    loaded: set[tuple[str, str]] = set()
+    for row in report.rows:
+        node = graph.by_name[row.name]
+        fresh = [spec for spec in specs_of(graph, node) if (node.weights, spec.name) not in loaded]
+        if fresh and node.op not in _FOLDED:
+            loaded.update((node.weights, spec.name) for spec in fresh)
+            yield node.name, sum(prod(spec.shape) for spec in fresh)
+
+
+def _inputs_read(graph: Graph, report: CostReport) -> Iterator[tuple[str, int]]:
     """At least the whole of each input that some node reads alone; where others join in, nothing is known."""
-    total = 0
     for node in graph.inputs:
         readers = [report.by_name[n.name] for n in graph.users.get(node.refs[0], ()) if n.name in report.by_name]
-        alone = [r.read for r in readers if len(graph.by_name[r.name].inputs) == 1]
-        total += max(alone, default=0)
-    return total
+        alone = [reader for reader in readers if len(graph.by_name[reader.name].inputs) == 1]
+        if alone:
+            most = max(alone, key=lambda reader: reader.read)
+            yield most.name, most.read
 
 
-def _outputs_written(graph: Graph, report: CostReport) -> int:
+def _outputs_written(graph: Graph, report: CostReport) -> Iterator[tuple[str, int]]:
     """Outputs that lie in one memory are written once, those that show an input not at all."""
     lies_in = storage(graph.for_inference())
     written: dict[Ref, int] = {}
@@ -105,4 +140,4 @@ def _outputs_written(graph: Graph, report: CostReport) -> int:
         of, root = graph.type_of(ref).at(report.values), lies_in[ref]
         if graph.by_name[root.node].op != "input":
             written[root] = max(written.get(root, 0), elements(of) * element_bytes(of, report.dtype))
-    return sum(written.values())
+    yield from ((root.node, count) for root, count in written.items())

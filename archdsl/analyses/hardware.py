@@ -46,12 +46,13 @@ def find_hardware(name: str, folder: Path | None = None) -> Hardware:
         return read_hardware(Source(f"archdsl/analyses/devices/{name}.toml", entry.read_text(encoding="utf-8")))
     path = Path(name) if folder is None else folder / name
     if path.suffix not in (".toml", ".json"):
-        raise _fault(Source(name, ""), f"no machine is called `{name}`", _suggest(name, known_devices()))
+        help = _suggest(name, known_devices())
+        raise ArchError([Diagnostic("E0820", f"no machine is called `{name}`", help=help)])
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise _fault(Source(str(path), ""), f"{path} cannot be read: {reason}") from None
+        raise ArchError([Diagnostic("E0820", f"{path} cannot be read: {reason}")]) from None
     return read_hardware(Source(str(path), text))
 
 

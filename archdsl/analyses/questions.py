@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from archdsl.analyses.contributions import field_of_view_by_node, largest_lines, narrower_axis
 from archdsl.analyses.cost import macs_by_node, parameters_by_node
@@ -20,6 +20,9 @@ from archdsl.ir.graph import Ref
 from archdsl.ir.settings import describe
 from archdsl.lang import tree as t
 
+if TYPE_CHECKING:
+    from archdsl.analyses.hardware import Hardware
+
 
 @dataclass(frozen=True, slots=True)
 class PerAxis:
@@ -32,6 +35,10 @@ class PerAxis:
         return f"{self.rows:,} in rows and {self.columns:,} in columns"
 
 
+class _OnBoth(int):
+    """A number that holds for rows and for columns alike, and can be told apart from any other number."""
+
+
 def per_axis(rows: Any, columns: Any) -> Any:
     """A plain number where both axes agree."""
     return rows if rows == columns else PerAxis(rows, columns)
@@ -39,6 +46,23 @@ def per_axis(rows: Any, columns: Any) -> Any:
 
 def _axes(value: Any) -> tuple[Any, Any]:
     return (value.rows, value.columns) if isinstance(value, PerAxis) else (value, value)
+
+
+def _is_per_axis(value: Any) -> bool:
+    return isinstance(value, PerAxis | _OnBoth)
+
+
+def _beside(value: Any, other: Any, span: Span) -> tuple[Any, Any]:
+    """What a value says of rows and of columns where the `other` side of a comparison is a field of view.
+
+    Raises Fault E0410 for a list that is no pair.
+    """
+    if not (_is_per_axis(other) and isinstance(value, list | tuple)):
+        return _axes(value)
+    if len(value) != 2:
+        help = "compare with one number, or with [rows, columns]"
+        raise Fault("E0410", f"a field of view has 2 axes, and this list {len(value)} items", span, help=help)
+    return value[0], value[1]
 
 
 class Questioner(Evaluator):
@@ -118,7 +142,11 @@ class Questioner(Evaluator):
         view = analyses.field_of_view(ref)
         unit = "pixels of the field of view"
         self._asked["field_of_view", ref] = lambda a: (field_of_view_by_node(a.graph, ref, narrower_axis(view)), unit)
-        return per_axis(*view)
+        return _OnBoth(view[0]) if view[0] == view[1] else PerAxis(*view)
+
+    def items(self, value: Any, span: Span) -> Any:
+        """The items of a value; those of a field of view are its rows and its columns."""
+        return list(_axes(value)) if _is_per_axis(value) else super().items(value, span)
 
     def _macs(self, analyses: Analyses, arguments: Sequence[tuple[Any, Span]]) -> int:
         values = _size(analyses, *arguments)
@@ -134,20 +162,24 @@ class Questioner(Evaluator):
             message = "hardware is a machine that ships, or a file beside the spec"
             raise Fault("E0820", message, span, help='for example "t4", or "mine.toml"')
         values = _size(analyses, *arguments[1:])
-        self._asked["macs", *values.values()] = lambda a: (macs_by_node(a.graph, values), "MACs")
         try:
-            return round(analyses.latency(find_hardware(name, folder), values), 4)
+            hardware = find_hardware(name, folder)
         except ArchError as error:
             first = error.diagnostics[0]
             raise Fault(first.code, first.message, span, help=first.help) from None
+        self._asked["latency", hardware.name, *values.values()] = lambda a: _time_by_node(a, values, hardware)
+        return round(analyses.latency(hardware, values), 4)
 
     # ------------------------------------------------------------ operators
 
     def compare(self, symbol: str, a: Any, b: Any, span: Span) -> bool:
         """`a symbol b`: on both axes for fields of view, and by value for sizes that hang on the input's."""
-        if isinstance(a, PerAxis) or isinstance(b, PerAxis):
-            pairs = zip(_axes(a), _axes(b), strict=True)
-            return all(self.compare(symbol, x, y, span) for x, y in pairs)
+        listed = isinstance(a, list | tuple) or isinstance(b, list | tuple)
+        if isinstance(a, PerAxis) or isinstance(b, PerAxis) or (listed and (_is_per_axis(a) or _is_per_axis(b))):
+            pairs = list(zip(_beside(a, b, span), _beside(b, a, span), strict=True))
+            # different on one axis is different; everything else must hold on both
+            decide = any if symbol == "!=" else all
+            return decide(self.compare(symbol, x, y, span) for x, y in pairs)
         if symbol in ("==", "!=") and (_has_size(a) or _has_size(b)):
             return _same_value(a, b) == (symbol == "==")
         return super().compare(symbol, a, b, span)
@@ -162,6 +194,17 @@ class Questioner(Evaluator):
         """The graph is finished: an assert cannot add to it."""
         help = "give the value a name before the assertion, and ask about the name"
         raise Fault("E0605", "an assertion asks about the network; it adds nothing to it", span, help=help)
+
+
+_LIMITS = {"compute": "ns of arithmetic", "memory": "ns of moving bytes"}
+
+
+def _time_by_node(analyses: Analyses, values: Mapping[str, int], hardware: Hardware) -> tuple[Mapping[str, int], str]:
+    """What the floor is made of: the arithmetic of each node, or the bytes it has to move, whichever takes longer."""
+    from archdsl.analyses.floor import floor_by_node
+
+    spent, limit = floor_by_node(analyses.graph, values, hardware)
+    return spent, _LIMITS.get(limit, "ns of the floor")
 
 
 def _map(argument: tuple[Any, Span]) -> Ref:

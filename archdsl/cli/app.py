@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import warnings
-from types import FrameType
 
 import typer
 
-from archdsl.cli import check, compile, diff, exits, explain, fmt, new, run, show, weights
+from archdsl.cli import check, compile, diff, exits, explain, fmt, new, run, show, signals, weights
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.options import use_color
 
@@ -54,24 +52,16 @@ app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-class _Terminated(BaseException):
-    """SIGTERM, as an exception, so that half-written files are cleaned up on the way out."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    # code in C may swallow the exception or make another of it; the note outlives both
-    exits.terminated = True
-    raise _Terminated
-
-
 def main() -> None:
     """Runs the command line and ends the process with the exit code that `Exit` documents."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signals.end_in_order()
     warnings.showwarning = _show_warning
     code = _run()
+    signals.end_at_once()
     code = _flush(code)
-    if exits.terminated:
-        code = Exit.TERMINATED
+    if exits.terminated or exits.interrupted:
+        code = Exit.TERMINATED if exits.terminated else Exit.INTERRUPTED
+    signals.ignore_from_now_on()
     if "torch" in sys.modules:
         sys.exit(code)
     # without torch nothing needs an orderly end, and taking every graph apart would be a tenth of `check`
@@ -102,9 +92,10 @@ def _run() -> int:
 
     try:
         code = app(standalone_mode=False)
-        return code if isinstance(code, int) else Exit.DONE
+        # typer makes an exit code of its own of Ctrl-C, and gives it back without a word
+        return _interrupted() if code == Exit.INTERRUPTED else code if isinstance(code, int) else Exit.DONE
     except typer.Exit as ended:
-        return _interrupted() if ended.exit_code == Exit.INTERRUPTED else int(ended.exit_code)
+        return int(ended.exit_code)
     except SystemExit as ended:
         # typer's own way of ending when the reader of our output has gone (`archdsl … | head`)
         return Exit.DONE if isinstance(ended.__context__, BrokenPipeError) else Exit.FAULT
@@ -119,15 +110,21 @@ def _run() -> int:
         return Exit.MISSING
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
-    except _Terminated:
-        print("archdsl: terminated", file=sys.stderr)
-        return Exit.TERMINATED
+    except signals.Terminated:
+        return _terminated()
     except BrokenPipeError:
         return Exit.DONE
     except OSError as error:
         return _cannot_write(error)
     except Exception as error:
-        return Exit.TERMINATED if exits.terminated else _internal(error)
+        if exits.terminated or exits.interrupted:
+            return _terminated() if exits.terminated else _interrupted()
+        return _internal(error)
+
+
+def _terminated() -> int:
+    print("archdsl: terminated", file=sys.stderr)
+    return Exit.TERMINATED
 
 
 def _interrupted() -> int:

@@ -22,10 +22,13 @@ class Exit(IntEnum):
 terminated = False
 """Whether SIGTERM has come, even where the exception it raised was lost on the way."""
 
+interrupted = False
+"""Whether Ctrl-C (SIGINT) has come, likewise."""
+
 
 def stop_if_terminated() -> None:
-    """Ends before something is published that nobody waits for any more. Raises KeyboardInterrupt after SIGTERM."""
-    if terminated:
+    """Ends before something is published that nobody waits for any more. Raises KeyboardInterrupt after a signal."""
+    if terminated or interrupted:
         raise KeyboardInterrupt
 
 

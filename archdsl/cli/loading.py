@@ -57,7 +57,10 @@ def load_network(spec: str, network: str | None, settings: dict[str, Any], weigh
 
 
 def load_module(net: Network, weights: Weights | None, seed: int = 0) -> ArchModule:
-    """The network's module with the weights given, or random ones drawn by `seed`. Raises ArchError E0810 or E0811."""
+    """The network's module with the weights given, or random ones drawn by `seed`.
+
+    Raises ArchError: E0810 for names and E0811 for shapes that are not the network's, E0814 for values not finite.
+    """
     module = net.module(seed)
     if weights is not None:
         _check(net, weights)
@@ -66,10 +69,10 @@ def load_module(net: Network, weights: Weights | None, seed: int = 0) -> ArchMod
 
 
 def _check(net: Network, weights: Weights) -> None:
-    """Refuses weights that are not exactly the network's. Raises ArchError E0810 for names, E0811 for shapes."""
+    """Refuses weights that are not exactly the network's. Raises ArchError E0810, E0811 or E0814."""
     from archdsl.diagnostics import ArchError
     from archdsl.ir.state import layout
-    from archdsl.lower.import_weights import ImportReport, ShapeMismatch
+    from archdsl.lower.import_weights import ImportReport, ShapeMismatch, check_finite
 
     wanted = layout(net.ir)
     shared = [name for name in wanted if name in weights.state]
@@ -82,4 +85,6 @@ def _check(net: Network, weights: Weights) -> None:
     unexpected = tuple(name for name in weights.state if name not in wanted)
     report = ImportReport(weights.state, tuple((n, n) for n in shared), missing, unexpected, mismatches)
     if not report.complete:
-        raise ArchError(report.diagnostics())
+        help = "is it another network's? a checkpoint of another program comes in with `archdsl weights import`"
+        raise ArchError(report.diagnostics(help=help))
+    check_finite(weights.state, weights.path)

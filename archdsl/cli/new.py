@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +41,12 @@ network {name}(classes: int = 19, rates: list[int] = [1, 2, 4, 8]) {{
 """
 
 
+def _network_name(stem: str) -> str:
+    """A name of the language from any: `my-net` is MyNet. Accents go (Ünet is Unet); what no ASCII has, is left out."""
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", plain))
+
+
 def new(
     name: Annotated[str, typer.Argument(help="The network's name; the file is named after it.")],
 ) -> None:
@@ -50,11 +58,13 @@ def new(
     from archdsl.diagnostics import ArchError, Diagnostic
 
     stem = Path(name).name.removesuffix(".arch")
-    network = "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", stem))
-    if not network or not network[0].isalpha():
-        raise typer.BadParameter(f"{name!r} holds no name that starts with a letter", param_hint="NAME")
-    path = Path(name).with_name(f"{stem.lower()}.arch")
+    network = _network_name(stem)
+    if not network[:1].isalpha():
+        message = f"{name!r} holds no name that starts with a letter from A to Z"
+        raise typer.BadParameter(message, param_hint="NAME")
+    path = Path(name).with_name(f"{stem}.arch")
     if path.exists():
         raise ArchError([Diagnostic("E0804", f"{path} exists already; nothing was written")])
-    write_text(path, _STARTER.format(name=network, file=path))
-    typer.echo(f"{path}: a spec to start from; next: archdsl check {path}")
+    typed = shlex.quote(str(path))
+    write_text(path, _STARTER.format(name=network, file=typed))
+    typer.echo(f"{path}: a spec to start from; next: archdsl check {typed}")

@@ -97,6 +97,9 @@ def _check_targets(sources: list[tuple[Path, str]], folder: Path) -> None:
 
 
 def _make(folder: Path) -> None:
+    if (folder / "manifest.json").exists():
+        message = f"{folder} is a compiled network, and would not be one with results in it"
+        raise ArchError([Diagnostic("E0804", message, help="give another folder with -o")])
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -156,7 +156,7 @@ def _table(
 ) -> None:
     from archdsl.analyses.planar import planar
     from archdsl.report.rows import network_rows
-    from archdsl.report.strips import plane_line, strip_lines, strips
+    from archdsl.report.strips import plane_line, plane_remarks, strip_lines, strips
     from archdsl.report.table import write_table
 
     given: dict[str, Any] = {"values": values, "hardware": machine, "dtype": dtype, "budget": budget}
@@ -164,3 +164,6 @@ def _table(
     if reach is not None:
         typer.echo("\n".join(strip_lines(strips(net.ir, reach, values=values))))
         typer.echo(plane_line(planar(net.ir, dict(net.ir.names)[reach], values=values)))
+        return
+    for line in plane_remarks(net.ir, values):
+        typer.echo(line)

@@ -8,7 +8,7 @@ from typing import Any
 from archdsl.diagnostics import Span
 from archdsl.elaborate import arithmetic as ar
 from archdsl.elaborate.values import Fault, MapValue, Range, is_number, kind_of
-from archdsl.ir.dims import Dim
+from archdsl.ir.dims import MAX_PERIOD, Dim, Size, at_least
 
 MANY = 99
 
@@ -63,12 +63,33 @@ def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Callable[[list[An
         items = ar.iterate(values[0], span) if len(values) == 1 else values
         if not items:
             raise Fault("E0402", f"`{name}` needs at least one number", span)
-        odd = [v for v in items if not is_number(v)]
+        odd = [v for v in items if not is_number(v) and not isinstance(v, Dim)]
         if odd:
             raise Fault("E0401", f"`{name}` takes numbers, not {kind_of(odd[0])}", span)
-        return choose(items)
+        return choose(items) if all(map(is_number, items)) else _extreme_size(items, name, span)
 
     return pick
+
+
+def _extreme_size(items: list[Any], name: str, span: Span) -> Any:
+    """The size that is the smallest (largest) of all whatever the input. Raises Fault E0405 where none is."""
+    fractions = [v for v in items if not isinstance(v, int | Dim)]
+    if fractions:
+        raise Fault("E0401", f"`{name}` of sizes takes sizes and integers, not {kind_of(fractions[0])}", span)
+    for item in items:
+        if all(_never_below(*((other, item) if name == "min" else (item, other))) for other in items):
+            return item
+    listed = " and ".join(str(item) for item in items[:3])
+    message = f"which of {listed} is the {'smallest' if name == 'min' else 'largest'} depends on the input's size"
+    raise Fault("E0405", message, span, help="a spec serves every input size")
+
+
+def _never_below(a: Size, b: Size) -> bool:
+    """Whether a ≥ b for every input, as far as that can be told: of a height and a width nothing is known."""
+    difference = a - b
+    if isinstance(difference, int):
+        return difference >= 0
+    return len(difference.symbols) == 1 and difference.period <= MAX_PERIOD and at_least(difference, 0).free
 
 
 def _sum(values: list[Any], span: Span) -> Any:

@@ -230,11 +230,7 @@ class Evaluator:
         return self.value(expr.then if self.condition(expr.condition) else expr.otherwise)
 
     def _index(self, expr: t.Index) -> Any:
-        value = self.value(expr.value)
-        if not isinstance(value, list | tuple | Range):
-            raise Fault("E0401", f"{kind_of(value)} has no items to pick", expr.value.span)
-        if isinstance(value, Range):
-            value = ar.iterate(value, expr.value.span)
+        value = self.items(self.value(expr.value), expr.value.span)
         if isinstance(expr.subscript, t.Slice):
             start, stop = (
                 None if end is None else self._integer(end) for end in (expr.subscript.start, expr.subscript.stop)
@@ -245,6 +241,12 @@ class Evaluator:
             message = f"there is no item {index} in a list of {len(value)}"
             raise Fault("E0409", message, expr.subscript.span, help="items count from 0; -1 is the last")
         return value[index]
+
+    def items(self, value: Any, span: Span) -> Any:
+        """What can be picked from a value by index. Raises Fault E0401 for one without items."""
+        if not isinstance(value, list | tuple | Range):
+            raise Fault("E0401", f"{kind_of(value)} has no items to pick", span)
+        return ar.iterate(value, span) if isinstance(value, Range) else value
 
     def _integer(self, expr: t.Expr) -> int:
         value = self.value(expr)

@@ -15,7 +15,7 @@ from archdsl.elaborate.evaluate import Evaluator, flatten
 from archdsl.elaborate.files import BlockDef
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
-from archdsl.elaborate.session import MAX_DEPTH, Session
+from archdsl.elaborate.session import MAX_DEPTH, Hopeless, Session, TooLarge
 from archdsl.elaborate.templates import key_of
 from archdsl.elaborate.values import (
     POISON,
@@ -47,6 +47,10 @@ class Expander(Evaluator):
     def __init__(self, session: Session, scope: Scope) -> None:
         super().__init__(session, scope)
         self.assertions: list[Assertion] = []
+        self.module: BlockModule | None = None
+        """The block whose body this is; None for a network's."""
+        self.given: tuple[MapValue, ...] = ()
+        """The values it is applied to."""
 
     # ------------------------------------------------------------ arguments
 
@@ -233,6 +237,7 @@ class Expander(Evaluator):
         self.session.stack.append((block.name, span))
         try:
             inner = Expander(self.session, scope)
+            inner.module, inner.given = module, tuple(inputs)
             inner.run(block.tree.body)
             self._take_asserts(inner)
         finally:
@@ -277,9 +282,35 @@ class Expander(Evaluator):
                 getattr(self, _STATEMENTS[type(statement)])(statement)
             except (Fault, Poisoned) as setback:
                 if isinstance(setback, Fault):
-                    self.session.report(setback)
+                    self.session.report(self._mended(setback, statement))
                 self._poison(statement)
                 self.session.set_back()
+
+    def _mended(self, fault: Fault, statement: t.Statement) -> Fault:
+        """A fault with a mend that was tried, where its kind has one."""
+        if fault.code != "E0302" or self.module is None or self.session.counting:
+            return fault
+        from archdsl.elaborate.mends import even
+
+        return even(fault, statement, self.scope, self.module.block.tree, self._works)
+
+    def _works(self, name: str, value: object) -> bool:
+        """Whether this block, applied to the same kinds of maps, works out when a parameter has another value."""
+        from archdsl.elaborate.mends import without_followers
+
+        assert self.module is not None
+        session = self.session.aside()
+        if session is None:
+            return False
+        block, span = self.module.block, self.module.span
+        arguments = {**without_followers(block.tree, self.module.arguments, name), name: value}
+        expander = Expander(session, Scope(block.file, {}, Paths("", "", False)))
+        try:
+            module = expander.module_of(block, (), {key: (of, span) for key, of in arguments.items()}, span)
+            expander._expand(module, session.phantom([m.type for m in self.given]), ("tried", "tried"), span)
+        except (Fault, Poisoned, TooLarge, Hopeless):
+            return False
+        return not session.diagnostics.failed
 
     def _poison(self, statement: t.Statement) -> None:
         for name in bound_names(statement):
@@ -309,6 +340,7 @@ class Expander(Evaluator):
         if statement.preprocessing is not None:
             message = "only a network's input has preprocessing"
             raise Fault("E0508", message, statement.preprocessing.span)
+        types.check_input(statement, value.type.kind)
         self.scope.values[statement.name.text] = value
         if statement.dims is not None:
             self._match(statement, statement.dims, value)
@@ -362,7 +394,9 @@ class Expander(Evaluator):
         """Adds an output; `expr` is what it was written as, None for one of several values of an expression."""
         named = statement.name or (expr if isinstance(expr, t.Name) else None)
         name = named.text if named else None
-        if named and any(name == earlier for earlier, _, _ in self.scope.outputs):
+        # a block's values are told apart by their order, as in Python's `return a, a`; a network's by their names
+        counts = self.scope.is_network or statement.name is not None
+        if named and counts and any(name == earlier for earlier, _, _ in self.scope.outputs):
             raise Fault("E0504", f"`{name}` is an output already", named.span)
         self.scope.outputs.append((name, value, statement.aux))
         if statement.name is not None:

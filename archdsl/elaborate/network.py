@@ -10,6 +10,7 @@ from typing import Any
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Span
 from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.elaborate import types
 from archdsl.elaborate.assertions import Assertion
 from archdsl.elaborate.expand import Expander
 from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef, SpecFile
@@ -25,6 +26,7 @@ from archdsl.lang import tree as t
 
 MAX_INPUT_CHANNELS = 1 << 16
 _SYMBOLS = ("H", "W")
+_WORDS = {"H": "height", "W": "width"}
 _RECURSION = 12_000
 """64 blocks deep, each with expressions up to the parser's nesting limit; Python's own limit is 1,000."""
 
@@ -53,6 +55,7 @@ class _NetworkExpander(Expander):
         name = statement.name.text
         if name in self.preprocessing:
             raise Fault("E0203", f"`{name}` is an input already", statement.name.span, help="give it another name")
+        types.check_input(statement, "map")
         channels, height, width = self._size(statement)
         ref = self.session.builder.input(name, channels, height, width)
         self.scope.values[name] = MapValue(ref, self.session.builder.type_of(ref))
@@ -78,6 +81,9 @@ class _NetworkExpander(Expander):
     def _extent(self, statement: t.Input, dim: t.Expr, axis: str) -> Any:
         """A new name is the input's height (or width), which stays symbolic."""
         if isinstance(dim, t.Name) and dim.text not in self.scope.values:
+            if dim.text in _SYMBOLS and dim.text != axis:
+                message = f"`{dim.text}` stands where the {_WORDS[axis]} does, which is `{axis}` everywhere"
+                raise Fault("E0507", message, dim.span, help="the order is `[channels, H, W]`")
             if self.session.builder.nodes:
                 message = f"`{dim.text}` is new here: a further input gives its size in terms of the first one's"
                 raise Fault("E0507", message, dim.span, help="for example `[1, H // 2, W // 2]`")
@@ -91,8 +97,7 @@ class _NetworkExpander(Expander):
         if isinstance(size, Dim) and not grows(size):
             raise Fault("E0402", f"an input's size must grow with the first one's, and {size} does not", dim.span)
         if isinstance(size, Dim) and size.symbols != {axis}:
-            word = {"H": "height", "W": "width"}[axis]
-            raise Fault("E0507", f"the {word} has a name of its own", dim.span, help="`[3, H, W]`")
+            raise Fault("E0507", f"the {_WORDS[axis]} has a name of its own", dim.span, help="`[3, H, W]`")
         return size
 
     def _preprocess(self, statement: t.Input, channels: int) -> Preprocessing:
@@ -335,7 +340,7 @@ class _Run:
 
     def _impossible(self, session: Session, name: str, result: Elaboration) -> None:
         assert result.definition is not None
-        axis = {"H": "height", "W": "width"}.get(name, name)
+        axis = _WORDS.get(name, name)
         message = f"no input {axis} satisfies all of {self.name}'s sizes"
         help = "skip connections that resize with `like=` take any size"
         session.report(Fault("E0308", message, result.definition.tree.name.span, help=help))

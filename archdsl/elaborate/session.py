@@ -20,6 +20,7 @@ MAX_NODES = 100_000
 MAX_STEPS = 1_000_000
 MAX_DEPTH = 64
 _STEPS_PER_OPERAND = 4
+_STEPS_PER_TRIAL = 20_000
 MAX_SETBACKS = 1_000
 _ITEMS_PER_STEP = 4
 COUNT_FROM = 4_096
@@ -80,6 +81,8 @@ class Session:
     """Expansions to copy, by what they depend on."""
     expansions: int = 0
     """Blocks applied so far."""
+    trials: int = 200
+    """How often something may still be tried out for the sake of a better message."""
     recount: Any = None
     """Called once when the expansion grows past COUNT_FROM: says how many nodes it will have in the end."""
 
@@ -124,6 +127,13 @@ class Session:
         self.setbacks += 1
         if self.setbacks > MAX_SETBACKS:
             raise Hopeless
+
+    def aside(self) -> Session | None:
+        """A session to try something small in, which leaves no trace; None when enough was tried, or inside of one."""
+        self.trials -= 1
+        if self.trials < 0:
+            return None
+        return Session(Diagnostics(), steps=MAX_STEPS - _STEPS_PER_TRIAL, counting=True, trials=0)
 
     # -------------------------------------------------------------- limits
 

@@ -71,6 +71,24 @@ def check_known(kind: t.TypeExpr) -> None:
         check_known(argument)
 
 
+def check_input(statement: t.Input, found: str) -> None:
+    """Raises Fault where a type written at an `in` is not what arrives: `found`, "map" or "indices".
+
+    E0201 for a type that does not exist, E0401 for one that no input has, E0407 for the other of the two.
+    """
+    kind = statement.kind
+    if kind is None or kind.text == found:
+        return
+    if kind.text not in _CHECKS:
+        help = did_you_mean(kind.text, ("map", "indices"))
+        raise Fault("E0201", f"there is no type `{kind.text}`", kind.span, help=help)
+    if kind.text not in ("map", "indices"):
+        help = "what a block is told beside its maps is a parameter: `block B(n: int) { … }`"
+        raise Fault("E0401", "an input is a `map`, or `indices`", kind.span, help=help)
+    message = f"`{statement.name.text}` must be {_WORDS[kind.text]}, and is {_WORDS[found]}"
+    raise Fault("E0407", message, kind.span)
+
+
 def fits(kind: t.TypeExpr, value: Any) -> bool:
     """Whether a value has the type, ranges aside."""
     if isinstance(kind, t.TupleType):

@@ -14,9 +14,22 @@ from archdsl.ir.graph import MapType
 REQUIRED: Any = object()
 
 SettingKind = Literal[
-    "int", "float", "bool", "str", "size", "padding", "amounts", "dims", "scale", "sizes", "map", "int_or_none"
+    "int",
+    "float",
+    "bool",
+    "str",
+    "size",
+    "padding",
+    "amounts",
+    "offset",
+    "dims",
+    "scale",
+    "sizes",
+    "map",
+    "int_or_none",
 ]
-"""`size`: an int or a (height, width) pair; `dims`: a pair of sizes; `sizes`: a list of ints; `map`: a feature map."""
+"""`size`: an int or a (height, width) pair; `dims`: a pair of sizes; `sizes`: a list of ints; `map`: a feature map.
+Sizes in `dims`, `amounts` and `offset` may be symbolic."""
 
 
 class OpError(Exception):

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from archdsl.ir.dims import Dim, grows, value_at
+from archdsl.ir.dims import MAX_PERIOD, Dim, at_least, grows, value_at
 from archdsl.ir.op import REQUIRED, Op, OpError, SettingSpec
 
 MAX_SCALE = 1024
@@ -21,6 +21,7 @@ _WORDS = {
     "size": "an integer or a (height, width) pair",
     "padding": "an integer, a (height, width) pair or a word",
     "amounts": "an integer or (left, right, top, bottom)",
+    "offset": '"center" or (top, left)',
     "dims": "a size or a (height, width) pair",
     "scale": "a number or a (height, width) pair",
     "sizes": "an integer or a list of integers",
@@ -142,11 +143,27 @@ def _padding(op: Op, spec: SettingSpec, value: Any) -> Any:
     return _size(op, spec, value)
 
 
-def _amounts(op: Op, spec: SettingSpec, value: Any) -> tuple[int, ...]:
+def _amounts(op: Op, spec: SettingSpec, value: Any) -> tuple[int | Dim, ...]:
     sides = tuple(value) if isinstance(value, list | tuple) else (value,) * 4
-    if len(sides) != 4 or not all(_is_int(v) for v in sides):
+    if len(sides) != 4 or not all(_is_int(v) or isinstance(v, Dim) for v in sides):
         raise _wrong(op, spec, value)
-    return tuple(_bounded(op, spec, v) for v in sides)
+    return tuple(_bounded(op, spec, v) if _is_int(v) else _never_below_zero(op, spec, v) for v in sides)
+
+
+def _never_below_zero(op: Op, spec: SettingSpec, value: Dim) -> Dim:
+    """A size that is at least 0 for every input, such as `H % 32`, or `2 * 16 - H % 32`."""
+    if len(value.symbols) != 1 or value.period > MAX_PERIOD or not at_least(value, 0).free:
+        raise OpError("E0402", f"`{spec.name}` of {op.name} must be at least 0, and {value} is not for every input")
+    return value
+
+
+def _offset(op: Op, spec: SettingSpec, value: Any) -> Any:
+    pair = _pair(value)
+    if isinstance(value, str) or pair is None or not any(isinstance(v, Dim) for v in pair):
+        return _padding(op, spec, value)
+    if not all(_is_int(v) or isinstance(v, Dim) for v in pair):
+        raise _wrong(op, spec, value)
+    return tuple(_bounded(op, spec, v) if _is_int(v) else _never_below_zero(op, spec, v) for v in pair)
 
 
 def _dims(op: Op, spec: SettingSpec, value: Any) -> tuple[Any, Any]:
@@ -193,6 +210,7 @@ _FORMS = {
     "size": _size,
     "padding": _padding,
     "amounts": _amounts,
+    "offset": _offset,
     "dims": _dims,
     "scale": _scale,
     "sizes": _sizes,

@@ -134,10 +134,11 @@ class TreeBuilder:
         return t.Assign(self.span(n), self.build(targets), self.build(value))
 
     def r_input(self, n: ParseTree) -> t.Input:
-        name, dims, preprocessing = n.children
+        name, kind, dims, preprocessing = n.children
         return t.Input(
             self.span(n),
             self.ident(name),
+            self.ident(kind) if kind else None,
             self.all(dims.children) if dims else None,
             self.maybe(preprocessing),
         )

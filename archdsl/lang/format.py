@@ -173,7 +173,7 @@ class _FileLayout(ExpressionLayout):
         return concat(text(f"{_names(node.targets)} ="), self.value(node.value))
 
     def _input(self, node: t.Input) -> Doc:
-        pieces = [text(f"in {node.name.text}")]
+        pieces = [text(f"in {node.name.text}" + (f": {node.kind.text}" if node.kind else ""))]
         if node.dims is not None:
             end = self.closer("]", node.dims[-1])
             pieces += [text(" "), self.bracketed("[", node.dims, "]", end, filled=True)]

@@ -109,6 +109,8 @@ def _mend(reader: Reader, begin: int, at: int) -> str:
         return f"a statement is spelled `{'for' if kind == 'FOR' else 'when'} … {{ … }}`"
     if kind in STATEMENTS and not reader.in_body:
         return "statements stand inside a block or a network"
+    if (kind, before) == ("TIMES", "TIMES"):
+        return "there are no powers; write the product: `2 * 2 * 2`"
     if kind == "EQUAL" and before == "NAME":
         return "compare with `==`; settings are written `name=value` inside a call"
     missing = before in OPERAND_END and (kind in OPERAND_END or kind in ("LPAR", "LSQB", "NOT", "SEARCH"))

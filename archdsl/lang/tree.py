@@ -211,9 +211,10 @@ class Assign(Statement):
 
 @node
 class Input(Statement):
-    """`in name [C, H, W] = preprocessing`."""
+    """`in name: indices [C, H, W] = preprocessing`; `kind` is the type's name where it is written."""
 
     name: Ident
+    kind: Ident | None
     dims: tuple[Expr, ...] | None
     preprocessing: Expr | None
 

@@ -21,6 +21,8 @@ from archdsl.lower.name_map import NameMap
 SHOWN = 20
 """How many names one diagnostic lists before it counts the rest."""
 
+_USE_MAP = "give a name map (--map), or let a map `ignore` them"
+
 _UNUSED = "num_batches_tracked"
 """A counter of PyTorch's batch normalisation that nothing reads where the momentum is given."""
 
@@ -58,22 +60,22 @@ class ImportReport:
     def complete(self) -> bool:
         return not (self.missing or self.unexpected or self.shape_mismatches)
 
-    def diagnostics(self, severity: Severity = Severity.ERROR) -> tuple[Diagnostic, ...]:
-        """What did not match, in words: E0810 for names, E0811 for shapes."""
-        return tuple(self._remarks(severity))
+    def diagnostics(self, severity: Severity = Severity.ERROR, help: str = _USE_MAP) -> tuple[Diagnostic, ...]:
+        """What did not match, in words: E0810 for names, for which `help` is a mend, E0811 for shapes."""
+        return tuple(self._remarks(severity, help))
 
-    def _remarks(self, severity: Severity) -> Iterator[Diagnostic]:
+    def _remarks(self, severity: Severity, mend: str) -> Iterator[Diagnostic]:
         if self.missing:
             message = f"the checkpoint has nothing for {_count(self.missing, 'tensor')} of the network"
             yield Diagnostic("E0810", message, severity=severity, notes=_listed(self._hinted(self.missing)))
         if self.unexpected:
-            message = f"{_count(self.unexpected, 'tensor')} of the checkpoint belong nowhere in the network"
-            help = "give a name map (--map), or let a map `ignore` them"
-            yield Diagnostic("E0810", message, severity=severity, help=help, notes=_listed(self.unexpected))
+            belong = "belongs" if len(self.unexpected) == 1 else "belong"
+            message = f"{_count(self.unexpected, 'tensor')} of the checkpoint {belong} nowhere in the network"
+            yield Diagnostic("E0810", message, severity=severity, help=mend, notes=_listed(self.unexpected))
         if self.shape_mismatches:
-            message = (
-                f"{_count(self.shape_mismatches, 'tensor')} of the checkpoint have another shape than the network's"
-            )
+            have = "has" if len(self.shape_mismatches) == 1 else "have"
+            counted = _count(self.shape_mismatches, "tensor")
+            message = f"{counted} of the checkpoint {have} another shape than the network's"
             help = "is it another variant of the network, or another number of classes?"
             yield Diagnostic("E0811", message, severity=severity, help=help, notes=_listed(self.shape_mismatches))
 
@@ -105,7 +107,8 @@ def import_weights(
 
     `name_map` says which name becomes which; `guess` matches by order and shape instead; with neither, names must
     agree. Raises ArchError: E0812 for a file that cannot be read, E0810 for an ambiguous guess, E0813 for a map that
-    sends two tensors to one name; and without `partial`, E0810 and E0811 for anything that does not match.
+    sends two tensors to one name, E0814 for values that are not finite; and without `partial`,
+    E0810 and E0811 for anything that does not match.
     """
     foreign = read_checkpoint(checkpoint_path)
     wanted = layout(graph)
@@ -118,7 +121,18 @@ def import_weights(
         report = _collect(wanted, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
     if not report.complete and not partial:
         raise ArchError(report.diagnostics())
+    check_finite(report.state, checkpoint_path)
     return report
+
+
+def check_finite(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Refuses weights with NaN or infinity among them. Raises ArchError E0814."""
+    odd = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if odd:
+        hold = "holds" if len(odd) == 1 else "hold"
+        message = f"{_count(odd, 'tensor')} of {path} {hold} NaN or infinity"
+        help = "take a checkpoint from before the training diverged"
+        raise ArchError([Diagnostic("E0814", message, help=help, notes=_listed(odd))])
 
 
 def _mapped(foreign: Mapping[str, Tensor], name_map: NameMap) -> list[tuple[str, str, Tensor]]:

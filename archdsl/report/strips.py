@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from archdsl.analyses.planar import PlanarReach
+from archdsl.analyses.once import Analyses
+from archdsl.analyses.planar import PlanarReach, planar
 from archdsl.analyses.positions import Positions
 from archdsl.analyses.reach import ReachResult, reach_both
 from archdsl.analyses.walk import Axis
@@ -108,6 +109,19 @@ def plane_line(plane: PlanarReach) -> str:
         return f"in the plane: every pixel of the {size} is read"
     alone = ", though no axis has a hole" if plane.only_in_plane else ""
     return f"in the plane: {_counted(plane.unread, 'pixel')} of the {size} stay unread{alone}"
+
+
+def plane_remarks(graph: Graph, values: Mapping[str, int] | None = None) -> Iterator[str]:
+    """A line for each named value of which pixels stay unread in the plane though no axis alone has a hole.
+
+    There is none where no op leaves a hole that other paths would have to fill.
+    """
+    if not Analyses(graph, values).gaps:
+        return
+    for name, ref in graph.names:
+        plane = planar(graph, ref, values=values)
+        if plane.only_in_plane:
+            yield f"{name} {plane_line(plane)} (--reach {name})"
 
 
 def strip_lines(found: Iterable[Strip], width: int = WIDTH) -> list[str]:

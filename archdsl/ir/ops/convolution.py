@@ -26,6 +26,10 @@ INIT = SettingSpec(
 )
 FROZEN = SettingSpec("frozen", "bool", False, "keeps the weight out of training")
 
+OFFSET_GROUPS = SettingSpec(
+    "offset_groups", "int_or_none", None, "groups of channels with offsets of their own; as the offsets have it", low=1
+)
+
 
 def check_kernel(call: OpCall) -> None:
     """Refuses kernels over the limit. Raises OpError E0904."""
@@ -251,13 +255,29 @@ register(
 )
 
 
+def _normalize_deform(call: OpCall) -> None:
+    _normalize_conv(call)
+    taps = prod(call["kernel"])
+    groups = call["offset_groups"] or max(call.inputs[1].channels // (2 * taps), 1)
+    for what, per_tap, given in zip(("offsets", "mask"), (2, 1), call.inputs[1:], strict=False):
+        wanted = per_tap * taps * groups
+        if given.channels != wanted:
+            verb = "needs" if what == "mask" else "need"
+            has = "has" if what == "mask" else "have"
+            message = f"{what} {verb} {wanted} channels, and {has} {given.channels}"
+            sum_ = f"{per_tap} per tap, {taps} taps, {groups} offset group{'' if groups == 1 else 's'}"
+            raise OpError("E0307", message, f"{sum_}: end with conv({wanted}, …)")
+    channels = call.inputs[0].channels
+    if channels % groups:
+        message = f"{channels} channels cannot be cut into {groups} offset groups"
+        help = f"use a number of offset groups that divides {channels}, such as {divisors_near(channels, groups)}"
+        raise OpError("E0303", message, help)
+    call.settings["offset_groups"] = groups
+
+
 def _deform_shape(call: OpCall) -> tuple[MapType, ...]:
     (result,) = _window_shape(call, call["out"])
-    taps = prod(call["kernel"])
-    for what, per_tap, given in zip(("offsets", "mask"), (2, 1), call.inputs[1:], strict=False):
-        if given.channels % (per_tap * taps):
-            wanted = per_tap * taps
-            raise OpError("E0307", f"{what} need {wanted} channels per offset group, and have {given.channels}")
+    for given in call.inputs[1:]:
         call.require_equal(given.height, result.height)
         call.require_equal(given.width, result.width)
     return (result,)
@@ -272,9 +292,9 @@ register(
     Op(
         "deform_conv",
         "Deformable convolution: each tap moves by a learned (dy, dx) in input pixels; `mask` scales taps (version 2).",
-        (OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, GROUP_WIDTH, BIAS, INIT, FROZEN),
+        (OUT, KERNEL, STRIDE, PADDING, DILATION, GROUPS, GROUP_WIDTH, BIAS, INIT, FROZEN, OFFSET_GROUPS),
         inputs=("x", "offsets", "[mask]"),
-        normalize=_normalize_conv,
+        normalize=_normalize_deform,
         shape=_deform_shape,
         weights=_conv_weights,
         access=_deform_access,

@@ -25,14 +25,21 @@ def _pad_shape(call: OpCall) -> tuple[MapType, ...]:
     left, right, top, bottom = call["amounts"]
     if call["mode"] == "reflect":
         # a reflection shows what lies inside the edge, and cannot show more than there is
-        call.require_positive(x.height - max(top, bottom))
-        call.require_positive(x.width - max(left, right))
+        for size, sides in ((x.height, (top, bottom)), (x.width, (left, right))):
+            for side in dict.fromkeys(sides):
+                call.require_positive(size - side)
     return (MapType(x.channels, x.height + top + bottom, x.width + left + right),)
 
 
 def _pad_access(call: OpCall, axis: int) -> tuple[Access, ...]:
-    before = call["amounts"][2] if axis == 0 else call["amounts"][0]
-    return (Window(padding=before),)
+    return (_moved(call["amounts"][2 if axis == 0 else 0]),)
+
+
+def _moved(padding: Size) -> Window:
+    """One position read, `padding` before it; its value at size 0 where the input's size decides it."""
+    if isinstance(padding, int):
+        return Window(padding=padding)
+    return Window(padding=padding.at(dict.fromkeys(padding.symbols, 0)), nominal=True)
 
 
 register(
@@ -59,9 +66,9 @@ def _crop_target(call: OpCall) -> tuple[Size, Size]:
     return call["size"][0], call["size"][1]
 
 
-def crop_start(size: Size, result: Size, offset: str | tuple[int, int], axis: int) -> Size:
+def crop_start(size: Size, result: Size, offset: str | tuple[Size, Size], axis: int) -> Size:
     """The first position that is kept; the centre is rounded down, towards the top left."""
-    return (size - result) // 2 if offset == "center" else int(offset[axis])
+    return (size - result) // 2 if isinstance(offset, str) else offset[axis]
 
 
 def _crop_shape(call: OpCall) -> tuple[MapType, ...]:
@@ -74,11 +81,7 @@ def _crop_shape(call: OpCall) -> tuple[MapType, ...]:
 
 def _crop_access(call: OpCall, axis: int) -> tuple[Access, ...]:
     size, result = call.inputs[0].shape[1 + axis], _crop_target(call)[axis]
-    start = crop_start(size, result, call["offset"], axis)
-    # the start of a centred crop can depend on the input's size by rounding alone; its value at size 0 stands for it
-    first = start if isinstance(start, int) else start.at(dict.fromkeys(start.symbols, 0))
-    moved = Window(padding=-first, nominal=not isinstance(start, int))
-    return (moved, *(Unread() for _ in call.inputs[1:]))
+    return (_moved(-crop_start(size, result, call["offset"], axis)), *(Unread() for _ in call.inputs[1:]))
 
 
 register(
@@ -88,7 +91,7 @@ register(
         (
             SettingSpec("like", "map", None, "a map whose height and width the result takes"),
             SettingSpec("size", "dims", None, "result height and width", low=1),
-            SettingSpec("offset", "padding", "center", '"center", or (top, left)', choices=("center",), low=0),
+            SettingSpec("offset", "offset", "center", '"center", or (top, left)', choices=("center",), low=0),
         ),
         inputs=("x", "[like]"),
         shape=_crop_shape,
