@@ -5,13 +5,14 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from helpers import body, errors, outline, parsed
+from helpers import REGSEG_PAGE, body, errors, outline, parsed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import specs
-from test_format import REGSEG
 
 from archdsl.lang.parser import MAX_BYTES, MAX_TOKENS
+
+_PLACES = st.integers(0, len(REGSEG_PAGE))
 
 
 def network(lines: str) -> str:
@@ -198,12 +199,14 @@ def test_binary_files_are_read(data: bytes) -> None:
         assert len(errors(text)) <= 42
 
 
-@given(st.integers(0, len(REGSEG)), st.integers(0, len(REGSEG)), st.sampled_from([*'(){}[]=,"#@x1\n>', "", " "]))
+@given(
+    st.integers(0, len(REGSEG_PAGE)), st.integers(0, len(REGSEG_PAGE)), st.sampled_from([*'(){}[]=,"#@x1\n>', "", " "])
+)
 @settings(max_examples=100, deadline=None)
 def test_a_damaged_spec_is_read(end: int, place: int, replacement: str) -> None:
     """Cut short, or with one character changed: errors near the damage, and few of them."""
-    errors(REGSEG[:end])
-    assert len(errors(REGSEG[:place] + replacement + REGSEG[place + 1 :])) <= 6
+    errors(REGSEG_PAGE[:end])
+    assert len(errors(REGSEG_PAGE[:place] + replacement + REGSEG_PAGE[place + 1 :])) <= 6
 
 
 @given(specs(), st.integers(0, 2**32))
