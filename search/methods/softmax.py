@@ -1,0 +1,47 @@
+"""A softmax over integer rates with one shared kernel: the default.
+
+p = softmax(logits over the open candidates). Three details make it find distant structure: weights alone are trained at
+the uniform mixture first; entropy is only pressed down late, so that no rate is decided before the weights know it; and
+candidates far behind the best are dropped, which halves the price.
+"""
+
+from __future__ import annotations
+
+import torch
+from archdsl.search.methods.base import Mixture, Relaxation
+from torch import Tensor, nn
+
+
+class Softmax(Relaxation):
+    entropy_from = 0.6
+    entropy_weight = 0.05
+    """Nats of entropy per rate at the end of the search; it grows linearly from `entropy_from` on."""
+    dropped_below = 0.05
+    """A candidate is dropped below this share of its rate's best."""
+
+    def __init__(self, candidates: tuple[int, ...], start: int) -> None:
+        super().__init__(candidates, start)
+        self.logits = nn.Parameter(torch.zeros(len(candidates)))
+
+    def probabilities(self) -> Tensor:
+        """[K], zero where a candidate is closed."""
+        return torch.softmax(self.logits.masked_fill(~self.open, float("-inf")), 0)
+
+    def mixture(self, progress: float) -> Mixture:
+        index = self.open.nonzero().flatten()
+        rates = tuple(self.candidates[i] for i in index.tolist())
+        if progress < self.warm_up:
+            return Mixture(rates, torch.full((len(rates),), 1 / len(rates), device=self.logits.device))
+        return Mixture(rates, self.probabilities()[index])
+
+    def decided(self) -> int:
+        return self.candidates[int(self.probabilities().argmax())]
+
+    def penalty(self, progress: float) -> Tensor:
+        late = max(progress - self.entropy_from, 0.0) / (1 - self.entropy_from)
+        p = self.probabilities()
+        return self.entropy_weight * late * -(p * p.clamp_min(1e-12).log()).sum()
+
+    def settle(self, progress: float) -> None:
+        p = self.probabilities().detach()
+        self.alive &= (p >= self.dropped_below * p.max()) | ~self.allowed

@@ -1,0 +1,123 @@
+"""The mixed convolution against its definition, and every method on tasks whose right rates are known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from archdsl.search.methods import METHODS
+from archdsl.search.mixed_conv import mixed_conv
+from archdsl.search.planted import LARGEST, Planted, climb, neighbours, solve, train_fixed
+from torch import Tensor
+
+CANDIDATES = tuple(range(1, LARGEST + 1))
+
+
+def branches(x: Tensor, weight: Tensor, mixture: Tensor, rates: tuple[int, ...], stride: int, groups: int) -> Tensor:
+    results = [F.conv2d(x, weight, None, stride, rate, rate, groups) for rate in rates]
+    return torch.stack([p * y for p, y in zip(mixture, results, strict=True)]).sum(0)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_mixed_conv_is_the_weighted_sum_of_its_branches_and_so_are_its_gradients(groups: int, stride: int) -> None:
+    torch.manual_seed(groups)
+    x = torch.randn(2, 4, 7, 6, dtype=torch.double, requires_grad=True)
+    weight = torch.randn(4, 4 // groups, 3, 3, dtype=torch.double, requires_grad=True)
+    mixture = torch.rand(3, dtype=torch.double, requires_grad=True)
+    rates = (1, 2, 5)
+
+    def mixed(*tensors: Tensor) -> Tensor:
+        return mixed_conv(*tensors, rates, stride=(stride, stride), groups=groups)
+
+    wanted = branches(x, weight, mixture, rates, stride, groups)
+    assert torch.allclose(mixed(x, weight, mixture), wanted, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(mixed, (x, weight, mixture))
+
+
+def test_mixed_conv_keeps_no_branch_for_the_backward_pass() -> None:
+    saved: list[int] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        saved.append(tensor.numel())
+        return tensor
+
+    x, weight = torch.randn(1, 8, 16, 16, requires_grad=True), torch.randn(8, 8, 3, 3, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        mixed_conv(x, weight, torch.full((18,), 1 / 18, requires_grad=True), CANDIDATES)
+    assert sum(saved) == x.numel() + weight.numel() + 18
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_mixes_open_candidates_only_and_decides_among_them(method: str) -> None:
+    torch.manual_seed(0)
+    relaxation = METHODS[method](CANDIDATES, 9)
+    for largest in (18, 5, 1):
+        relaxation.restrict(largest)
+        for progress in (0.0, 0.5, 1.0):
+            mixture = relaxation.mixture(progress)
+            assert set(mixture.rates) <= set(range(1, largest + 1))
+            assert mixture.weights.sum().item() == pytest.approx(1)
+            assert mixture.rates == tuple(sorted(mixture.rates))
+        assert 1 <= relaxation.decided() <= largest
+        assert relaxation.shares().sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_softmax_trains_at_the_uniform_mixture_first_and_drops_what_falls_behind() -> None:
+    relaxation = METHODS["softmax"](CANDIDATES, 9)
+    with torch.no_grad():
+        relaxation.get_parameter("logits")[4] = 10.0
+    assert torch.equal(relaxation.mixture(0.1).weights, torch.full((18,), 1 / 18))
+    relaxation.settle(0.5)
+    assert relaxation.mixture(0.5).rates == (5,)
+    assert relaxation.decided() == 5
+
+
+def test_a_bound_below_every_kept_candidate_brings_the_nearest_one_back() -> None:
+    relaxation = METHODS["softmax"](CANDIDATES, 9)
+    relaxation.alive.copy_(torch.tensor([rate in (12, 14) for rate in CANDIDATES]))
+    relaxation.restrict(7)
+    assert relaxation.decided() == 7
+    relaxation.restrict(18)
+    assert relaxation.decided() in (12, 14)
+
+
+def test_a_search_has_to_start_at_a_candidate() -> None:
+    with pytest.raises(ValueError, match="starts at 3"):
+        METHODS["softmax"]((1, 2, 4), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("image", ["white", "smooth"])
+def test_softmax_finds_a_planted_rate(image: str) -> None:
+    answer = solve(Planted((7,), image, seed=3), steps=300)
+    assert answer.rates == (7,)
+    assert abs(answer.relaxed - answer.discrete) <= 0.001
+    assert answer.discrete > 0.7
+
+
+def test_a_task_is_the_same_every_time_and_its_classes_are_balanced() -> None:
+    task = Planted((3, 5), "smooth", seed=1)
+    (x, y), (again, labels) = next(task.batches(7)), next(task.batches(7))
+    assert torch.equal(x, again) and torch.equal(y, labels)
+    assert torch.bincount(y.flatten(), minlength=4).min() > 0.05 * y.numel()
+
+
+@pytest.mark.slow
+def test_the_right_rate_trains_to_more_than_a_wrong_one_unless_labels_need_no_context() -> None:
+    right, wrong = (train_fixed(Planted((6,), seed=2), (rate,), steps=120) for rate in (6, 11))
+    assert right > wrong + 0.15
+    same, other = (train_fixed(Planted((6,), seed=2, null=True), (rate,), steps=120) for rate in (6, 11))
+    assert abs(same - other) < 0.03
+
+
+def test_neighbours_move_double_halve_and_swap() -> None:
+    assert set(neighbours((4, 10), CANDIDATES)) == {
+        (3, 10), (5, 10), (2, 10), (8, 10), (10, 4), (4, 9), (4, 11), (4, 5),
+    }  # fmt: skip
+
+
+def test_climbing_stops_where_no_neighbour_is_better() -> None:
+    best, scores = climb((2, 2), lambda rates: -abs(rates[0] - 9) - abs(rates[1] - 5), CANDIDATES)
+    assert best == (9, 5)
+    assert scores[best] == 0
