@@ -1,34 +1,21 @@
-"""Against the official code: weights drawn by rule under its names, and what it computes from them in float64.
-
-The golden files lie outside the repository (`../shared/golden`, or `$ARCHDSL_SHARED/golden`).
-"""
+"""Against the official code of RegSeg and DRN: weights drawn by rule under its names, and what it makes of them."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
+from golden import GOLDEN, check, checkpoint, golden, golden_input, golden_lib, name_map, needs_golden, network
 from torch import Tensor
 
-import archdsl
 import archdsl.lower.weights
 from archdsl.diagnostics import ArchError
 from archdsl.ir.graph import Graph
 from archdsl.lower.import_weights import ImportReport, import_weights
-from archdsl.lower.name_map import NameMap
 from archdsl.lower.oracle import run
 
-ROOT = Path(__file__).parents[1]
-GOLDEN = Path(os.environ.get("ARCHDSL_SHARED", ROOT.parent / "shared")) / "golden"
-
-pytestmark = pytest.mark.skipif(
-    not (GOLDEN / "goldenlib.py").is_file(), reason=f"the golden files are not at {GOLDEN} (set ARCHDSL_SHARED)"
-)
+pytestmark = needs_golden
 
 REGSEG: dict[str, tuple[str, dict[str, str]]] = {
     "regseg_exp48_decoder26": ("RegSeg", {}),
@@ -43,41 +30,9 @@ WIDE = "353x449"
 SIZES = ("64x128", "97x161", WIDE)
 
 
-@cache
-def golden_lib() -> Any:
-    spec = importlib.util.spec_from_file_location("goldenlib", GOLDEN / "goldenlib.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
-def golden(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = golden_lib().load(name)
-    return loaded
-
-
-@cache
-def checkpoint(name: str, folder: Path) -> Path:
-    """The golden weights as the official code would have saved them."""
-    path = folder / f"{name}.pth"
-    state = {key: torch.from_numpy(array) for key, array in golden_lib().weights(golden(name)).items()}
-    torch.save({"model": state}, path)
-    return path
-
-
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("golden")
-
-
-def network(path: str, name: str | None = None, **parameters: Any) -> Graph:
-    return archdsl.load(str(ROOT / "specs" / path), network=name, **parameters).ir
-
-
-def name_map(name: str) -> NameMap:
-    return NameMap.read(ROOT / "specs" / "maps" / f"{name}.toml")
 
 
 @cache
@@ -85,17 +40,6 @@ def regseg(name: str, folder: Path) -> tuple[Graph, ImportReport]:
     variant, parameters = REGSEG[name]
     graph = network("regseg.arch", variant, **parameters)
     return graph, import_weights(graph, checkpoint(name, folder), name_map=name_map("regseg"))
-
-
-def golden_input(size: str) -> Tensor:
-    height, width = map(int, size.split("x"))
-    return torch.from_numpy(golden_lib().make_input(1, 3, height, width))
-
-
-def check(name: str, size: str, out: str, result: Tensor) -> None:
-    verdict = golden_lib().compare(golden(name), size, out, result.numpy())
-    assert verdict["ok"], verdict
-    assert verdict.get("argmax_equal", 1.0) > 0.9999, verdict
 
 
 def test_every_regseg_file_is_tried() -> None:

@@ -172,6 +172,19 @@ def test_rules(rule: str, theirs: str, ours: str | None) -> None:
     assert (found[1] if found else None) == ([ours] if ours else None)
 
 
+def test_words() -> None:
+    """A placeholder with a table stands for the table's words only, and for what they are on our side."""
+    words = '[words]\nlayer = { "1" = "bn1", "10" = "conv{i}", conv = "conv1" }\n'
+    name_map = NameMap.parse(f'{words}[names]\n"a{{layer}}.{{what}}" = "b.{{layer}}.{{what}}"\n')
+    found = {name: name_map.find(name) for name in ("a1.w", "aconv.w", "a10.w", "a2.w")}
+    assert {name: rule and rule[1] for name, rule in found.items()} == {
+        "a1.w": ["b.bn1.w"],
+        "aconv.w": ["b.conv1.w"],
+        "a10.w": ["b.conv{i}.w"],  # what a word becomes is text, not a pattern
+        "a2.w": None,
+    }
+
+
 def test_the_first_rule_that_fits_decides() -> None:
     """Exceptions stand before what they are exceptions of."""
     name_map = NameMap.parse('[names]\n"a.last.{x...}" = "z.{x...}"\n"a.{x...}" = "b.{x...}"\n')
@@ -191,6 +204,12 @@ BAD_MAPS = {
     "unknown form": '[names]\n"a" = { into = "b" }',
     "two forms": '[names]\n"a" = { to = "b", split = ["c"] }',
     "a number": '[names]\n"a" = 3',
+    "words without a table": 'words = 3\n[names]\n"a" = "b"',
+    "words without words": '[words]\nkind = {}\n[names]\n"a" = "b"',
+    "numbers for words": '[words]\nkind = { a = 1 }\n[names]\n"a" = "b"',
+    "arithmetic on a word": '[words]\ni = { "0" = "a" }\n[names]\n"a.{i}" = "b.{i+1}"',
+    "fill with a name": '[names]\n"a" = "b"\n[fill]\n"*.bias" = "zeros"',
+    "fill with nothing": 'fill = 3\n[names]\n"a" = "b"',
     "numbers to split into": '[names]\n"a" = { split = [1, 2] }',
 }
 
@@ -236,6 +255,17 @@ def test_import_by_map(graph: Graph, tmp_path: Path) -> None:
     assert set(report.state) == set(layout(graph)) and {t.dtype for t in report.state.values()} == {torch.float32}
     assert torch.equal(report.state["s2.3.weight"], state["net.conv3.weight"])
     assert report.ignored == ("net.bn1.num_batches_tracked", "net.bn4.num_batches_tracked", "teacher.w")
+
+
+def test_fill(graph: Graph, tmp_path: Path) -> None:
+    """What the checkpoint lacks gets the map's value, and nothing that it has."""
+    state = {name: t for name, t in foreign(graph).items() if "running" not in name}
+    fill = '\n[fill]\n"*.running_var" = 0.5\n"s2.*" = 0\n'
+    report = import_weights(graph, saved(state, tmp_path / "x.pth"), name_map=NameMap.parse(MAP + fill))
+    assert report.complete and len(report.matched) == len(layout(graph)) - 4
+    assert report.state["s2.4.running_var"].tolist() == 8 * [0.5]
+    assert report.state["s2.1.running_mean"].tolist() == 8 * [0.0]
+    assert torch.equal(report.state["s2.0.weight"], state["net.conv0.weight"])
 
 
 def test_own_names_need_no_map(graph: Graph, tmp_path: Path) -> None:

@@ -293,7 +293,8 @@ MAPS = {
 
 BLOCKS = {
     "conv.ConvBn": "a -> ConvBn(16, 3)",
-    "conv.ConvBnAct": "a -> ConvBnAct(16, (1, 3), stride=2, act=silu)",
+    "conv.ConvBnAct": "a -> ConvBnAct(16, (1, 3), stride=2, act=silu, norm=bn(eps=1e-3), bias=true)",
+    "conv.ConvAct": "a -> ConvAct(16, 3, padding=0, act=elu)",
     "conv.SeparableConv": "a -> SeparableConv(16, 5, dilation=2, project_act=identity)",
     "attention.SE": "a -> SE(8)",
     "attention.ImageGate": "a -> ImageGate(8)",

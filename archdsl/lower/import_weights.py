@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -116,7 +116,7 @@ def import_weights(
         pairs = _guessed(foreign, wanted, ordered=not is_safetensors(Path(checkpoint_path)))
         report = _collect(wanted, foreign, [(a, b, foreign[a]) for a, b in pairs], guessed=True)
     elif name_map is not None:
-        report = _collect(wanted, foreign, _mapped(foreign, name_map), name_map)
+        report = _filled(_collect(wanted, foreign, _mapped(foreign, name_map), name_map), wanted, name_map)
     else:
         report = _collect(wanted, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
     if not report.complete and not partial:
@@ -187,6 +187,14 @@ def _collect(
         tuple(name for name in foreign if name in ignored),
         guessed,
     )
+
+
+def _filled(report: ImportReport, wanted: Mapping[str, WeightSpec], name_map: NameMap) -> ImportReport:
+    """The report with the values that the map gives to tensors of ours that the checkpoint lacks."""
+    values = {name: value for name in report.missing if (value := name_map.filled(name)) is not None}
+    state = {name: torch.full(wanted[name].shape, value) for name, value in values.items()}
+    missing = tuple(name for name in report.missing if name not in values)
+    return replace(report, state=report.state | state, missing=missing)
 
 
 def _is_unused(name: str) -> bool:
