@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from math import prod
 
 from archdsl.analyses.memory import Peak, activation_peak, is_free
 from archdsl.analyses.sized import SizedNode, bytes_of, element_bytes, elements, sized
 from archdsl.ir.access import Window
-from archdsl.ir.graph import Graph, Node
+from archdsl.ir.graph import Graph, Kind, Node
 from archdsl.ir.op import OPS, OpCall, call_of, no_macs
 from archdsl.ir.settings import at_size
-from archdsl.ir.state import specs_of
+from archdsl.ir.state import specs_of, specs_of_kind
 
 # ----------------------------------------------------------------- parameters
 
@@ -23,12 +23,14 @@ def parameters_by_node(graph: Graph, *, training: bool = False) -> dict[str, int
 
     Only nodes that the outputs need are counted, or with `training` every node, those of auxiliary outputs included.
     """
-    owned: set[tuple[str, str]] = set()
+    owners: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
+    sizes = cache(lambda kind: {s.name: prod(s.shape) for s in specs_of_kind(kind) if not s.buffer})
     for node in graph.nodes if training else graph.for_inference():
-        fresh = [s for s in specs_of(graph, node) if not s.buffer and (node.weights, s.name) not in owned]
-        owned.update((node.weights, s.name) for s in fresh)
-        counts[node.name] = sum(prod(s.shape) for s in fresh)
+        found = sizes(graph.kind_of(node)) if node.weights else {}
+        owned = owners.setdefault(node.weights, set())
+        counts[node.name] = sum(size for name, size in found.items() if name not in owned)
+        owned.update(found)
     return counts
 
 
@@ -51,14 +53,16 @@ def macs_by_node(graph: Graph, values: Mapping[str, int]) -> dict[str, int]:
 
     Raises KeyError when a symbol of the input's size has no value.
     """
-    counted = {node.name: 0 for node in graph.for_inference()}
-    for node in graph.for_inference():
-        op = OPS[node.op]
-        if op.macs is not no_macs:
-            operands = [of.at(values) for of in graph.input_types(node)]
-            call = call_of(at_size(dict(node.settings), values), operands)
-            counted[node.name] = op.macs(call, [of.at(values) for of in node.types])
-    return counted
+    of_kind = cache(partial(_macs_of_kind, values=values))
+    return {node.name: of_kind(graph.kind_of(node)) for node in graph.for_inference()}
+
+
+def _macs_of_kind(kind: Kind, values: Mapping[str, int]) -> int:
+    op = OPS[kind.op]
+    if op.macs is no_macs:
+        return 0
+    call = call_of(at_size(dict(kind.settings), values), [of.at(values) for of in kind.inputs])
+    return op.macs(call, [of.at(values) for of in kind.types])
 
 
 def macs(graph: Graph, values: Mapping[str, int]) -> int:

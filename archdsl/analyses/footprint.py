@@ -232,7 +232,7 @@ def read(x: Footprint, access: Access, room: Room) -> Footprint:
 
 
 def _window(x: Footprint, w: Window, room: Room) -> Footprint:
-    if w == POINTWISE:
+    if w is POINTWISE:
         return x
     phases = len(x.phases)
     if phases == 1 and not isinstance(x, Table):
@@ -299,6 +299,11 @@ def joined(footprints: Iterable[Footprint], room: Room) -> Footprint:
 
 
 def _union(seen: list[Footprint], room: Room) -> Footprint:
+    advance = seen[0].advance
+    if all(len(f.phases) == 1 and f.advance == advance and not isinstance(f, Table) for f in seen):
+        phases = (union([f.phases[0] for f in seen]),)
+        context, nominal = _marks(seen, phases)
+        return Footprint(phases, advance, context, nominal)
     pace = seen[0].stride
     period = lcm(*(len(f.phases) for f in seen))
     how = _Period(period, int(pace * period))

@@ -181,6 +181,12 @@ class _Trail:
         for node in reversed(self.graph.nodes):
             if seen.keys().isdisjoint(node.refs):
                 continue
+            if all(len(seen.get(ref, ())) == 1 and seen[ref][0][1] for ref in node.refs):
+                # where all channels are seen, so are all that are read, whatever the rule for channels
+                for ref, access in zip(node.inputs, self.reads[node.name], strict=True):
+                    if is_placed(access):
+                        seen[ref] = ((self._width(ref), True),)
+                continue
             widths = [self._width(ref) for ref in node.inputs]
             results = [seen.get(ref, ((self._width(ref), False),)) for ref in node.refs]
             asked = demanded(node, results, widths, any) if widths else []

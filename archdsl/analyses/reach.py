@@ -48,6 +48,9 @@ class Holes:
     blind: set[Ref] = field(default_factory=set)
     """The values that read nothing at a known place."""
 
+    def __bool__(self) -> bool:
+        return bool(self.channels or self.together)
+
     def __contains__(self, ref: Ref) -> bool:
         return ref in self.channels or ref in self.together
 
@@ -142,10 +145,13 @@ def _reach(graph: Graph, axis: Axis, asked: Demand, wanted: tuple[Ref, ...], sou
     births: dict[Ref, Birth] = {}
     holes = Holes()
     for step in walk(graph, asked, source=source):
-        _note_mixed(step, holes)
+        if holes:
+            _note_mixed(step, holes)
         for ref, value in zip(step.node.refs, step.results, strict=True):
             if ref in kept:
                 found[ref] = value.footprint
+            if value.plain:
+                continue
             _record(holes, ref, value)
             ranges = _born(step, ref, holes)
             if ranges:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 from archdsl.analyses.channels import Segments, carried, merged, whole
@@ -27,11 +27,13 @@ def accesses(graph: Graph, axis: Axis, values: Mapping[str, int] | None = None) 
 
     With `values` for H and W, ratios that depend on the input's size are those at that size, and no longer nominal.
     """
-    found: dict[Kind, tuple[Access, ...]] = {}
-    for kind in graph.kinds:
-        if kind not in found:
-            found[kind] = _access(kind, AXES.index(axis), values)
-    return tuple([found[kind] for kind in graph.kinds])
+    of_kind = cache(lambda kind: tuple(map(_one_pointwise, _access(kind, AXES.index(axis), values))))
+    return tuple(map(of_kind, graph.kinds))
+
+
+def _one_pointwise(access: Access) -> Access:
+    """The one object that stands for reading the same position, which the many ops that do so are told by."""
+    return POINTWISE if access == POINTWISE else access
 
 
 def _access(kind: Kind, axis: int, values: Mapping[str, int] | None) -> tuple[Access, ...]:
@@ -61,6 +63,14 @@ class Value:
         if self._footprint is None:
             self._footprint = whole(self.segments, self.join)
         return self._footprint
+
+    @property
+    def plain(self) -> bool:
+        """Whether all channels see one interval, the same in every column but for where it lies."""
+        if len(self.segments) > 1 or len(self.segments[0][1].phases) > 1:
+            return False
+        (only,) = self.segments[0][1].phases
+        return bool(only.extent) and not only.holes
 
     def join(self, parts: Iterable[Footprint]) -> Footprint:
         """What some of the channels see together."""
@@ -114,7 +124,7 @@ def walk(graph: Graph, demand: Demand, *, kept: Iterable[Ref] = (), source: str 
             if not left[ref]:
                 del known[ref]
         for ref, result in zip(node.refs, results, strict=True):
-            if left[ref]:
+            if ref in left:
                 known[ref] = result
         yield Step(node, reads, operands, results)
 
@@ -122,12 +132,12 @@ def walk(graph: Graph, demand: Demand, *, kept: Iterable[Ref] = (), source: str 
 def _results(
     node: Node, reads: tuple[Access, ...], operands: Sequence[Value], demand: Demand, source: str | None
 ) -> tuple[Value, ...]:
-    room = demand.room(node.refs[0])
+    room = demand.room(Ref(node.name))
     if not operands:
         seen = NOTHING if source not in (None, node.name) else IMAGE
         return tuple(Value(((of.channels, seen),), room) for of in node.types)
     rule = OPS[node.op].channels
-    if reads == (POINTWISE,) and rule == "keep":
+    if len(reads) == 1 and reads[0] is POINTWISE and rule == "keep":
         return (operands[0],) * len(node.types)
     moved = [_read_all(x.segments, access, room) for x, access in zip(operands, reads, strict=True)]
     if len(moved) == 1 == len(moved[0]) and rule != "split":
@@ -136,7 +146,7 @@ def _results(
 
 
 def _read_all(x: Segments[Footprint], access: Access, room: Room) -> Segments[Footprint]:
-    if access is POINTWISE or access == POINTWISE:
+    if access is POINTWISE:
         return x
     if len(x) == 1:
         return ((x[0][0], read(x[0][1], access, room)),)

@@ -47,17 +47,24 @@ def check(
     if format_ not in ("text", "json", "sarif"):
         raise typer.BadParameter(f"{format_!r} is not text, json or sarif", param_hint="--format")
     from archdsl.cli.paths import spec_paths
+    from archdsl.interpreter import without_collection
 
     values = values_of(input_)
     settings = settings_of(set_)
-    entries = [entry for path in spec_paths(paths) for entry in _networks(path, network, settings, values)]
+    # collecting between two networks, or at the end, would only look through graphs that are still needed
+    with without_collection():
+        entries = [entry for path in spec_paths(paths) for entry in _networks(path, network, settings, values)]
+        _tell(entries, format_, json_)
+    if not all(checked.ok for _, checked in entries):
+        raise typer.Exit(Exit.FAULT)
+
+
+def _tell(entries: list[Entry], format_: str, json_: str | None) -> None:
     content = {"version": 1, "specs": [_entry(path, checked) for path, checked in entries]}
     if json_ is not None:
         write_json(content, json_)
     if json_ != "-":
         _print(entries, content, format_)
-    if not all(checked.ok for _, checked in entries):
-        raise typer.Exit(Exit.FAULT)
 
 
 def _networks(

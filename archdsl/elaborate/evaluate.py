@@ -300,6 +300,17 @@ class Evaluator:
         return self.module_of(module.block, (), {**merged, **named}, expr.span)
 
     def _op_call(self, module: OpModule, expr: t.Call) -> Any:
+        """A call that holds nothing but literals gives the same module every time it is evaluated."""
+        known = self.session.modules.get(id(expr))
+        if known is not None and known.op == module.op and not module.settings and not module.maps:
+            return known
+        made = self._new_op_call(module, expr)
+        written = all(isinstance(a.value, t.Number | t.String | t.Constant) for a in expr.arguments)
+        if written and isinstance(made, OpModule) and not module.settings and not module.maps:
+            self.session.modules[id(expr)] = made
+        return made
+
+    def _new_op_call(self, module: OpModule, expr: t.Call) -> Any:
         positional, named = self._arguments(expr)
         op = OPS[module.op]
         inputs: list[MapValue] = []

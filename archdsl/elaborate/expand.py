@@ -167,7 +167,7 @@ class Expander(Evaluator):
         """Applies one module at `paths` (of its nodes, of its weights); several results come as a tuple."""
         if isinstance(module, OpModule):
             operands = [*inputs, *module.maps]
-            results = self.session.emit(module.op, operands, dict(module.settings), paths, span)
+            results = self.session.emit(module.op, operands, module.settings, paths, span)
             return results[0] if len(results) == 1 else results
         if isinstance(module, SharedModule):
             return self._apply_shared(module, inputs, paths, span)
@@ -177,7 +177,7 @@ class Expander(Evaluator):
 
     def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
         paths = self.scope.paths.applied(self.scope.binding, op, None, span)
-        results = self.session.emit(op, inputs, settings, paths, span)
+        results = self.session.emit(op, inputs, tuple(settings.items()), paths, span)
         return list(results) if op == "split" else results[0] if len(results) == 1 else results
 
     def _apply_shared(

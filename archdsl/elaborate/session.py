@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
 from archdsl.diagnostics.place import diagnose, place
 from archdsl.elaborate.templates import Shapes, Template, copyable
-from archdsl.elaborate.values import Fault, MapValue, Searched, Variable
-from archdsl.ir.builder import GraphBuilder
+from archdsl.elaborate.values import Fault, MapValue, OpModule, Searched, Variable
+from archdsl.ir.builder import GraphBuilder, Settings
 from archdsl.ir.dims import Dim
 from archdsl.ir.graph import MapType, Node, Origin, Ref
 from archdsl.ir.op import OpError
@@ -79,6 +79,8 @@ class Session:
     memo: dict[Any, Any] = field(default_factory=dict)
     templates: dict[Any, Template] = field(default_factory=dict)
     """Expansions to copy, by what they depend on."""
+    modules: dict[int, OpModule] = field(default_factory=dict)
+    """Op modules whose settings are written out, by the identity of the call they were written as."""
     expansions: int = 0
     """Blocks applied so far."""
     trials: int = 200
@@ -88,6 +90,7 @@ class Session:
 
     _outer_of: tuple[Span | None, ...] = ()
     _outer_frames: tuple[Frame, ...] = ()
+    _last_origin: tuple[tuple[Frame, ...], Origin] | None = None
 
     # ----------------------------------------------------------- reporting
 
@@ -171,22 +174,32 @@ class Session:
     # --------------------------------------------------------------- nodes
 
     def emit(
-        self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], path: tuple[str, str], span: Span
+        self, op: str, inputs: Sequence[MapValue], settings: Settings, path: tuple[str, str], span: Span
     ) -> tuple[MapValue, ...]:
         """Adds a node at `path` (its name, and the path of its weights). Raises Fault when the op cannot be applied."""
         self.grow(1, span)
         self.step(span, _STEPS_PER_OPERAND * len(inputs) + len(self.stack))
         before = len(self.builder.equalities)
-        origin = Origin(span, self.frames(span))
+        origin = self._origin(span)
         try:
             refs = self.builder.add(op, [m.ref for m in inputs], settings, name=path[0], weights=path[1], origin=origin)
         except OpError as error:
             labels = self._sides(inputs) if error.code in _DISAGREEMENTS else ()
             raise Fault(error.code, error.message, span, label=error.label, help=error.help, labels=labels) from None
-        self.grow(len(refs) - 1, span)
-        self._charge_equalities(before, span)
+        if len(refs) > 1:
+            self.grow(len(refs) - 1, span)
+        if len(self.builder.equalities) > before:
+            self._charge_equalities(before, span)
         self._own(span)
-        return tuple(MapValue(ref, self.builder.type_of(ref)) for ref in refs)
+        types = self.builder.nodes[-1].types
+        return tuple([MapValue(ref, of) for ref, of in zip(refs, types, strict=True)])
+
+    def _origin(self, span: Span) -> Origin:
+        """The place of a node; nodes of one place share it."""
+        outer, last = self._outer(), self._last_origin
+        if last is None or last[0] is not outer or last[1].span is not span:
+            self._last_origin = last = (outer, Origin(span, self.frames(span)))
+        return last[1]
 
     def _charge_equalities(self, before: int, span: Span) -> None:
         """Counts the work of finding for which inputs two sizes agree: sizes repeat only after their period."""
@@ -258,12 +271,14 @@ class Session:
         """Adds the nodes of a template under other paths. Raises Fault E0309 as expanding them would."""
         self.grow(len(template.nodes), span)
         self.step(span, len(template.nodes))
-        for node, shapes in template.copies(paths, inputs, self.frames(span)):
+        nodes, values = template.copies(paths, inputs, self._origin(span).frames)
+        for node, (_, shapes) in zip(nodes, template.nodes, strict=True):
             self.builder.append(node)
-            self._own_as(node, shapes, span)
+            if shapes:
+                self._own_as(node, shapes, span)
         self.builder.equalities += template.equalities
         self.builder.positives += template.positives
-        return template.values(paths, inputs)
+        return values
 
     def phantom(self, types: Sequence[MapType]) -> tuple[MapValue, ...]:
         """Values of given types without a node, for counting."""

@@ -5,8 +5,8 @@ Half of a network is repetition, and a variant repeats the network it varies. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.diagnostics import Frame
@@ -32,37 +32,32 @@ class Template:
     results: tuple[tuple[Ref, MapType], ...]
     single: bool
 
+    _origins: list[tuple[tuple[Frame, ...], list[Origin]]] = field(default_factory=list, compare=False)
+
     def copies(
         self, paths: Paths, inputs: Sequence[MapValue], frames: tuple[Frame, ...]
-    ) -> Iterator[tuple[Node, Shapes]]:
-        """The nodes under other paths, on other inputs, called from elsewhere."""
-        moved = self._moved(paths, inputs)
-        for node, shapes in self.nodes:
-            assert node.origin is not None
-            yield (
-                Node(
-                    paths[0] + node.name[len(self.paths[0]) :],
-                    node.op,
-                    tuple(moved[ref] for ref in node.inputs),
-                    node.settings,
-                    node.types,
-                    paths[1] + node.weights[len(self.paths[1]) :] if node.weights else "",
-                    Origin(node.origin.span, frames + node.origin.frames[self.depth :]),
-                ),
-                shapes,
-            )
-
-    def values(self, paths: Paths, inputs: Sequence[MapValue]) -> list[MapValue]:
-        """The results of a copy."""
-        moved = self._moved(paths, inputs)
-        return [MapValue(moved[ref], of) for ref, of in self.results]
-
-    def _moved(self, paths: Paths, inputs: Sequence[MapValue]) -> dict[Ref, Ref]:
+    ) -> tuple[list[Node], list[MapValue]]:
+        """The nodes under other paths, on other inputs, called from elsewhere, and the results of the copy."""
         moved = dict(zip(self.inputs, (value.ref for value in inputs), strict=True))
-        for node, _ in self.nodes:
-            name = paths[0] + node.name[len(self.paths[0]) :]
-            moved.update((ref, Ref(name, ref.port)) for ref in node.refs)
-        return moved
+        start, weights_start = map(len, self.paths)
+        alike = paths[0] == paths[1]
+        made = []
+        for (node, _), origin in zip(self.nodes, self._origins_from(frames), strict=True):
+            name, weights = paths[0] + node.name[start:], node.weights
+            if weights:
+                weights = name if alike and weights == node.name else paths[1] + weights[weights_start:]
+            operands = tuple([moved[ref] for ref in node.inputs])
+            copy = Node(name, node.op, operands, node.settings, node.types, weights, origin)
+            moved.update(zip(node.refs, copy.refs, strict=True))
+            made.append(copy)
+        return made, [MapValue(moved[ref], of) for ref, of in self.results]
+
+    def _origins_from(self, frames: tuple[Frame, ...]) -> list[Origin]:
+        """The places of the nodes; those of a block repeated at one place are the same for every copy."""
+        if not self._origins or self._origins[0][0] is not frames:
+            origins = [node.origin for node, _ in self.nodes if node.origin is not None]
+            self._origins[:] = [(frames, [Origin(o.span, frames + o.frames[self.depth :]) for o in origins])]
+        return self._origins[0][1]
 
 
 def copyable(paths: Paths, inputs: Sequence[MapValue], nodes: Sequence[Node], *, searching: bool) -> bool:

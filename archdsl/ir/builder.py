@@ -8,9 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from archdsl.ir.dims import MAX_PERIOD, Dim, Size, Solutions, at_least, equal_for, growth, positive_for, symbol
-from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing, Ref
+from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing, Ref, Setting
 from archdsl.ir.op import OPS, OpCall, OpError
 from archdsl.ir.settings import complete
+
+Settings = tuple[tuple[str, Any], ...]
 
 _MAX_BITS = 64
 _MAX_ATOMS = 64
@@ -57,6 +59,16 @@ def never_agree(left: Size, right: Size) -> bool:
     return equal_for(left, right).empty
 
 
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What came of an op with settings on values of some types; `given` are the settings as they were asked for."""
+
+    given: Any
+    settings: tuple[tuple[str, Setting], ...]
+    types: tuple[MapType, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+
 @dataclass
 class GraphBuilder:
     """Collects nodes in the order they are added, which must be topological."""
@@ -68,6 +80,10 @@ class GraphBuilder:
     """Of the weights of the node added last."""
     _types: dict[Ref, MapType] = field(default_factory=dict)
     _by_name: dict[str, Node] = field(default_factory=dict)
+    _applied: dict[tuple[object, ...], _Applied] = field(default_factory=dict)
+    """By op, settings and types, the last two by identity: long networks are made of few objects."""
+    _interned: dict[tuple[MapType, ...], tuple[MapType, ...]] = field(default_factory=dict)
+    _same: dict[MapType, MapType] = field(default_factory=dict)
 
     def type_of(self, ref: Ref) -> MapType:
         return self._types[ref]
@@ -96,13 +112,14 @@ class GraphBuilder:
     def input(self, name: str, channels: int, height: Size | None = None, width: Size | None = None) -> Ref:
         """An input map; symbolic H and W unless sizes are given."""
         of = MapType(channels, symbol("H") if height is None else height, symbol("W") if width is None else width)
-        return self.append(Node(self.fresh(name), "input", (), (("channels", channels),), (of,)))[0]
+        types = self._intern([of])
+        return self.append(Node(self.fresh(name), "input", (), (("channels", channels),), types))[0]
 
     def add(
         self,
         op: str,
         inputs: Sequence[Ref],
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | Settings | None = None,
         *,
         name: str | None = None,
         weights: str = "",
@@ -110,26 +127,30 @@ class GraphBuilder:
     ) -> tuple[Ref, ...]:
         """Applies an op to values and returns its results.
 
-        `weights` is the path of its weights (the node's name by default). Raises OpError when the op cannot be applied.
+        `weights` is the path of its weights (the node's name by default). Settings given as a tuple of pairs are worked
+        out once, however often that tuple is given. Raises OpError when the op cannot be applied.
         """
+        types = [self._types[ref] for ref in inputs]
+        key = (op, id(settings), *map(id, types))
+        applied = self._applied.get(key) if isinstance(settings, tuple) else None
+        if applied is None:
+            applied = self._apply(op, settings, tuple(types))
+            if isinstance(settings, tuple):
+                self._applied[key] = applied
+        self.shapes = applied.shapes
+        chosen = self.fresh(name or op)
+        path = (weights or chosen) if applied.shapes else ""
+        return self.append(Node(chosen, op, tuple(inputs), applied.settings, applied.types, path, origin))
+
+    def _apply(self, op: str, settings: Mapping[str, Any] | Settings | None, inputs: tuple[MapType, ...]) -> _Applied:
         declared = OPS[op]
-        call = OpCall(complete(declared, settings or {}), tuple(self._types[ref] for ref in inputs))
+        call = OpCall(complete(declared, dict(settings or {})), inputs)
         self._check_arity(op, len(inputs))
         if op != "unpool" and any(x.kind == "indices" for x in call.inputs):
             raise OpError("E0407", f"{op} cannot read the indices of a pool", "only `unpool` can")
         declared.normalize(call)
-        types = tuple(map(_plain, declared.shape(call)))
-        chosen = self.fresh(name or op)
-        self.shapes = tuple(spec.shape for spec in declared.weights(call))
-        node = Node(
-            chosen,
-            op,
-            tuple(inputs),
-            tuple(call.settings.items()),
-            types,
-            (weights or chosen) if self.shapes else "",
-            origin,
-        )
+        types = self._intern(map(_plain, declared.shape(call)))
+        shapes = tuple(spec.shape for spec in declared.weights(call))
         for of in types:
             self._check_extent(of, op)
         for left, right in call.equalities:
@@ -139,7 +160,12 @@ class GraphBuilder:
             self.require(left, right)
         for size in call.positives:
             self._require_positive(size, op)
-        return self.append(node)
+        return _Applied(settings, tuple(call.settings.items()), types, shapes)
+
+    def _intern(self, types: Iterable[MapType]) -> tuple[MapType, ...]:
+        """Equal types as one object, and equal tuples of them too."""
+        made = tuple(self._same.setdefault(of, of) for of in types)
+        return self._interned.setdefault(made, made)
 
     def _check_arity(self, op: str, count: int) -> None:
         least, most = OPS[op].arity
@@ -174,9 +200,10 @@ class GraphBuilder:
         """Adds a node that is complete, under a name that is not taken."""
         self.nodes.append(node)
         self._by_name[node.name] = node
-        for ref, of in zip(node.refs, node.types, strict=True):
+        refs = node.refs
+        for ref, of in zip(refs, node.types, strict=True):
             self._types[ref] = of
-        return node.refs
+        return refs
 
     def size_rules(self) -> dict[str, Solutions]:
         """Per symbol, the input sizes for which every size agrees and no map is empty."""

@@ -135,18 +135,26 @@ class Graph:
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
         """The kind of every node: rules that look at no more than that need be asked once for each."""
-        types = {node.name: node.types for node in self.nodes}
-        by_identity: dict[tuple[object, ...], Kind] = {}
+        known: dict[tuple[object, ...], Kind] = {}
         by_value: dict[tuple[object, ...], Kind] = {}
         found = []
         for node in self.nodes:
-            inputs = tuple([types[name][port] for name, port in node.inputs])
-            parts = (node.op, node.settings, inputs, node.types)
+            inputs = self.input_types(node)
             key = (node.op, id(node.settings), id(node.types), *map(id, inputs))
-            if key not in by_identity:
-                by_identity[key] = by_value.setdefault(parts, Kind(*parts))
-            found.append(by_identity[key])
+            kind = known.get(key)
+            if kind is None:
+                parts = (node.op, node.settings, inputs, node.types)
+                kind = known[key] = by_value.setdefault(parts, Kind(*parts))
+            found.append(kind)
         return tuple(found)
+
+    def kind_of(self, node: Node) -> Kind:
+        """The kind of one node."""
+        return self._kind_by_name[node.name]
+
+    @cached_property
+    def _kind_by_name(self) -> Mapping[str, Kind]:
+        return {node.name: kind for node, kind in zip(self.nodes, self.kinds, strict=True)}
 
     @cached_property
     def users(self) -> Mapping[Ref, tuple[Node, ...]]:
@@ -161,7 +169,8 @@ class Graph:
         return self.by_name[ref.node].types[ref.port]
 
     def input_types(self, node: Node) -> tuple[MapType, ...]:
-        return tuple(self.type_of(ref) for ref in node.inputs)
+        by_name = self.by_name
+        return tuple([by_name[name].types[port] for name, port in node.inputs])
 
     def reaching(self, *refs: Ref) -> set[str]:
         """The names of the nodes that the given values are computed from, their own nodes included."""
@@ -171,7 +180,13 @@ class Graph:
                 wanted.update(ref.node for ref in node.inputs)
         return wanted
 
+    @cached_property
+    def _needed(self) -> tuple[Node, ...]:
+        needed = self.reaching(*(out.value for out in self.outputs if not out.aux))
+        if len(needed) == len(self.nodes):
+            return self.nodes
+        return tuple(node for node in self.nodes if node.name in needed or node.op == "input")
+
     def for_inference(self) -> Iterator[Node]:
         """The nodes that the outputs need; those of auxiliary outputs alone are left out."""
-        needed = self.reaching(*(out.value for out in self.outputs if not out.aux))
-        return (node for node in self.nodes if node.name in needed or node.op == "input")
+        return iter(self._needed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from archdsl.diagnostics import InternalError
-from archdsl.ir.graph import Graph, Node
+from archdsl.ir.graph import Graph, Kind, Node
 from archdsl.ir.op import OPS, WeightSpec, call_of
 
 
@@ -14,6 +14,11 @@ def specs_of(graph: Graph, node: Node) -> tuple[WeightSpec, ...]:
     if not node.weights:
         return ()
     return OPS[node.op].weights(call_of(node.settings, graph.input_types(node)))
+
+
+def specs_of_kind(kind: Kind) -> tuple[WeightSpec, ...]:
+    """The tensors of the state of a node of a kind that has weights."""
+    return OPS[kind.op].weights(call_of(kind.settings, kind.inputs))
 
 
 def layout(graph: Graph, nodes: Iterable[Node] | None = None) -> dict[str, WeightSpec]:
