@@ -25,6 +25,8 @@ _ROUNDS = 7
 _SHARE = 4.0
 """Rounds end when measuring a pair has taken this many seconds, after the second."""
 
+_NOT_OWN = "not tried: it is no engine of archdsl"
+
 Prove = Callable[[Engine, Runner], None]
 """Raises InternalError when what a runner computes is wrong."""
 
@@ -44,6 +46,7 @@ class _Contest:
 
     program: Program
     deadline: float
+    own_only: bool = False
     milliseconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     champion: tuple[Engine, Runner] | None = None
@@ -51,7 +54,7 @@ class _Contest:
     def candidates(self) -> list[Engine]:
         found = []
         for engine in ENGINES.values():
-            reason = engine.available(self.program)
+            reason = _NOT_OWN if self.own_only and not engine.own else engine.available(self.program)
             if reason is None:
                 found.append(engine)
             else:
@@ -93,12 +96,13 @@ class _Contest:
 def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECONDS) -> Chosen:
     """The engine of a name, or for "auto" the fastest of those that run here and can be tried in the given seconds.
 
-    Timings are remembered; an engine found fastest before is taken again, however long it takes to prepare. Without
-    declared sizes nothing is measured, and the first engine that runs is taken. Raises ValueError for an unknown name,
-    Unavailable when the engine asked for cannot run here, InternalError when what it computes is wrong.
+    "own" is the same among archdsl's own. Timings are remembered; an engine found fastest before is taken again,
+    however long it takes to prepare. Without declared sizes nothing is measured, and the first engine that runs is
+    taken. Raises ValueError for an unknown name, Unavailable when the engine asked for cannot run here, InternalError
+    when what it computes is wrong.
     """
-    if name == "auto":
-        return _automatic(program, prove, seconds)
+    if name in ("auto", "own"):
+        return _automatic(_Contest(program, time.monotonic() + seconds, name == "own"), prove)
     engine = named(name, program)
     try:
         run = engine.prepare(program)
@@ -108,12 +112,11 @@ def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECO
     return Chosen(engine, run, Choice(part="all", engine=name))
 
 
-def _automatic(program: Program, prove: Prove, seconds: float) -> Chosen:
-    contest = _Contest(program, time.monotonic() + seconds)
+def _automatic(contest: _Contest, prove: Prove) -> Chosen:
     candidates = contest.candidates()
     if not candidates:
         raise Unavailable("; ".join(f"{engine} cannot run: {why}" for engine, why in contest.skipped.items()))
-    if program.sizes and program.graph.inputs:
+    if contest.program.sizes and contest.program.graph.inputs:
         _measure(contest, candidates)
     return _proven(contest, candidates, prove)
 

@@ -45,6 +45,7 @@ def compile(
     device: str = "cpu",
     engine: str = "auto",
     output: OutputKind = "logits",
+    batch: int = 1,
     tune: float = TUNE_SECONDS,
     description: Description | None = None,
 ) -> CompiledModel:
@@ -70,6 +71,7 @@ def compile(
         device=device,
         engine=engine,
         output=output,
+        batch=batch,
         tune=tune,
         description=description,
     )
@@ -84,17 +86,18 @@ def compile_graph(
     device: str = "cpu",
     engine: str = "auto",
     output: OutputKind = "logits",
+    batch: int = 1,
     tune: float = TUNE_SECONDS,
     description: Description | None = None,
 ) -> CompiledModel:
     """Rewrites a network for inference, prepares it for an engine, and verifies it against the oracle.
 
-    `weights` holds every key of the layout; `sizes` are the (height, width) that will be used, any others run too and
-    say so once. With output "labels" the result is the class of each pixel, [N, H, W] in uint8 (int16 above 256
-    classes), instead of logits. Engine "auto" measures those that can be ready in `tune` seconds at the declared sizes;
-    what is chosen is verified. Raises ValueError for missing weights, an unknown dtype or engine, or a size that the
-    network does not take; `archdsl.runtime.Unavailable` for what this machine lacks; ArchError E0808 when values
-    overflow in `dtype`; InternalError when the result does not verify.
+    `weights` holds every key of the layout; `sizes` are the (height, width) that will be used, `batch` the images of a
+    call; any others run too and say so once. With output "labels" the result is the class of each pixel, [N, H, W] in
+    uint8 (int16 above 256 classes), instead of logits. Engine "auto" measures those that can be ready in `tune` seconds
+    at the declared sizes; what is chosen is verified. Raises ValueError for missing weights, an unknown dtype or
+    engine, or a size that the network does not take; `archdsl.runtime.Unavailable` for what this machine lacks;
+    ArchError E0808 when values overflow in `dtype`; InternalError when the result does not verify.
     """
     _check_request(dtype, device, output, sizes)
     missing = sorted(set(layout(graph)) - set(weights))
@@ -102,7 +105,7 @@ def compile_graph(
         raise ValueError(f"{len(missing)} weights of {graph.name} are missing, {missing[0]} first")
     costs = Costs(dtype=dtype, size=sizes[0]) if sizes else Costs(dtype=dtype)
     rewritten, each = run_passes(graph, weights, passes_for(output), costs)
-    program = Program.of(rewritten.graph, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes))
+    program = Program.of(rewritten.graph, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes), batch)
     described = description or Description()
     passes = [_record(name, result) for name, result in each.items()]
     manifest = _manifest(graph, program, output, described).model_copy(update={"passes": passes})

@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from archdsl.cli import check, compile, diff, exits, explain, fmt, new, run, show, signals, weights
+from archdsl.cli import bench, check, compile, diff, exits, explain, fmt, new, run, show, signals, weights
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.options import use_color
 
@@ -45,6 +45,7 @@ app.command()(diff.diff)
 app.command()(new.new)
 app.command(name="compile")(compile.compile_command)
 app.command()(run.run)
+app.command()(bench.bench)
 app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 
 

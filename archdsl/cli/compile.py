@@ -41,7 +41,7 @@ def compile_command(
     ] = "float32",
     device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where it runs.")] = "cpu",
     engine: Annotated[
-        str, typer.Option("--engine", metavar="auto|NAME", help="What runs it; auto measures and takes the fastest.")
+        str, typer.Option("--engine", metavar="auto|own|NAME", help="What runs it; auto takes the fastest found.")
     ] = "auto",
     output: Annotated[str, typer.Option("--output", metavar="|".join(RESULTS), help="What it gives.")] = "logits",
     tune: Annotated[
@@ -54,9 +54,9 @@ def compile_command(
 
     Example: archdsl compile specs/dwrseg.arch --input 512x1024
     """
-    _one_of("--output", output, RESULTS)
-    _one_of("--dtype", dtype, DTYPES)
-    _one_of("--engine", engine, ("auto", *_engines()))
+    one_of("--output", output, RESULTS)
+    one_of("--dtype", dtype, DTYPES)
+    one_of("--engine", engine, ("auto", "own", *_engines()))
     sizes = [size(text) for text in input_ or ()]
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
@@ -73,7 +73,8 @@ def _engines() -> list[str]:
     return list(ENGINES)
 
 
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises BadParameter for a value that is not among those allowed."""
     if value not in allowed:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}", param_hint=option)
 

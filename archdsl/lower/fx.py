@@ -18,7 +18,7 @@ _TAKEN = frozenset((*dir(fx.GraphModule), *dir(nn.Module())))
 
 
 class _Recorder(fx.Tracer):
-    """Records calls on proxies, each named after the node of our graph that it belongs to."""
+    """Records calls on proxies, each named after the node of our graph that it belongs to, as its `meta` says, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,10 @@ class _Recorder(fx.Tracer):
     ) -> fx.Node:
         if kind.startswith("call"):
             name = self._name(target, args)
-        return super().create_node(kind, target, args, kwargs, name, type_expr)
+        made = super().create_node(kind, target, args, kwargs, name, type_expr)
+        if kind.startswith("call"):
+            made.meta["node"] = self.place
+        return made
 
     def _name(self, target: Any, args: tuple[Any, ...]) -> str | None:
         if target is getattr:

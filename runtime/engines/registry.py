@@ -41,7 +41,7 @@ ENGINES: dict[str, Engine] = {}
 
 def register(engine: Engine) -> Engine:
     """Makes an engine known by its name. Raises ValueError when the name is taken."""
-    if engine.name in ENGINES or engine.name == "auto":
+    if engine.name in ENGINES or engine.name in ("auto", "own"):
         raise ValueError(f"there is an engine {engine.name} already")
     ENGINES[engine.name] = engine
     return engine
@@ -50,7 +50,7 @@ def register(engine: Engine) -> Engine:
 def named(name: str, program: Program) -> Engine:
     """The engine of a name. Raises ValueError for an unknown one, Unavailable when it cannot run the program here."""
     if name not in ENGINES:
-        raise ValueError(f"there is no engine {name}; there are auto, {', '.join(ENGINES)}")
+        raise ValueError(f"there is no engine {name}; there are auto, own, {', '.join(ENGINES)}")
     reason = ENGINES[name].available(program)
     if reason is not None:
         raise Unavailable(f"{name} cannot run: {reason}")

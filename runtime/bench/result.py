@@ -1,0 +1,99 @@
+"""What a bench found, as `bench --json` says it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Row:
+    """One contender on one case. Times are of one batch; errors are against float32 eager on the same input.
+
+    `max_abs_error` is of logits, `labels_differ` the share of pixels with another label. `agrees` says whether the
+    output is the network's, up to the rounding of the dtype.
+    """
+
+    network: str
+    engine: str
+    device: str
+    dtype: str
+    batch: int
+    input: str
+    output: str
+    median_ms: float | None = None
+    p5_ms: float | None = None
+    p95_ms: float | None = None
+    rounds: int = 0
+    images_s: float | None = None
+    max_abs_error: float | None = None
+    rms_error: float | None = None
+    labels_differ: float | None = None
+    agrees: bool | None = None
+    peak_mb: float | None = None
+    compile_s: float | None = None
+    load_s: float | None = None
+    first_call_s: float | None = None
+    detail: str = ""
+    skipped: str | None = None
+
+
+@dataclass
+class Ratio:
+    """archdsl against the best peer: its milliseconds over ours, and the 95 % interval of that, over paired rounds.
+
+    `of_limit` is the part of archdsl's time that the machine's measured rates make unavoidable, `floor_ms`.
+    """
+
+    network: str
+    device: str
+    dtype: str
+    batch: int
+    input: str
+    output: str
+    chosen: str
+    own: bool
+    best_peer: str | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    floor_ms: float | None = None
+    of_limit: float | None = None
+
+
+@dataclass
+class NodeTime:
+    """Milliseconds of one node, at the place of the text that it comes from."""
+
+    node: str
+    op: str
+    line: int
+    ms: float
+
+
+@dataclass
+class Report:
+    """Everything, in the order it was measured."""
+
+    hardware: dict[str, Any]
+    versions: dict[str, str]
+    limits: dict[str, Any]
+    date: str
+    command: str
+    rows: list[Row] = field(default_factory=list)
+    ratios: list[Ratio] = field(default_factory=list)
+    nodes: dict[str, list[NodeTime]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def json(self) -> dict[str, Any]:
+        content = {"version": 1, **asdict(self)}
+        return {
+            **content,
+            "rows": [_rounded(r) for r in content["rows"]],
+            "ratios": [_rounded(r) for r in content["ratios"]],
+        }
+
+
+def _rounded(record: dict[str, Any]) -> dict[str, Any]:
+    """Five significant digits: more than a clock is good for."""
+    return {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in record.items()}
