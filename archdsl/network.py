@@ -28,16 +28,17 @@ if TYPE_CHECKING:
 class Network:
     """A network that passed every check.
 
-    `ir` is its graph, `parameters` the values of its parameters, `source` the text it came from, `warnings` what the
-    checks remarked.
+    `ir` is its graph, `parameters` the values of its parameters, `settings` those that were given from outside,
+    `source` the text it came from, `warnings` what the checks remarked.
     """
 
-    def __init__(self, spec: Spec, checked: Checked) -> None:
+    def __init__(self, spec: Spec, checked: Checked, settings: Mapping[str, Any] | None = None) -> None:
         assert checked.elaboration is not None and checked.graph is not None and spec.file is not None
         self.spec = spec
         self.name: str = checked.elaboration.name
         self.ir: Graph = checked.graph
         self.parameters: dict[str, Any] = checked.elaboration.parameters
+        self.settings: dict[str, Any] = dict(settings or {})
         self.source: str = spec.file.source.text
         self.warnings: tuple[Diagnostic, ...] = checked.diagnostics
         self.elaboration = checked.elaboration
@@ -169,7 +170,7 @@ def _checked(spec: Spec, network: str | None, parameters: Mapping[str, Any]) -> 
     checked = check_network(spec, network, settings)
     if not checked.ok:
         raise ArchError(checked.diagnostics)
-    return Network(spec, checked)
+    return Network(spec, checked, settings)
 
 
 __all__ = ["Network", "load", "loads"]

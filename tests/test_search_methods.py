@@ -53,7 +53,7 @@ def test_a_method_mixes_open_candidates_only_and_decides_among_them(method: str)
     torch.manual_seed(0)
     relaxation = METHODS[method](CANDIDATES, 9)
     for largest in (18, 5, 1):
-        relaxation.restrict(largest)
+        relaxation.restrict(range(1, largest + 1))
         for progress in (0.0, 0.5, 1.0):
             mixture = relaxation.mixture(progress)
             assert set(mixture.rates) <= set(range(1, largest + 1))
@@ -76,10 +76,15 @@ def test_softmax_trains_at_the_uniform_mixture_first_and_drops_what_falls_behind
 def test_a_bound_below_every_kept_candidate_brings_the_nearest_one_back() -> None:
     relaxation = METHODS["softmax"](CANDIDATES, 9)
     relaxation.alive.copy_(torch.tensor([rate in (12, 14) for rate in CANDIDATES]))
-    relaxation.restrict(7)
+    relaxation.restrict(range(1, 8))
     assert relaxation.decided() == 7
-    relaxation.restrict(18)
+    relaxation.restrict(CANDIDATES)
     assert relaxation.decided() in (12, 14)
+
+
+def test_a_bound_that_leaves_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="is allowed"):
+        METHODS["softmax"](CANDIDATES, 9).restrict([40])
 
 
 def test_a_search_has_to_start_at_a_candidate() -> None:

@@ -11,10 +11,11 @@ from torch import Tensor
 from archdsl.ir.dims import Dim, Size, value_at
 from archdsl.ir.graph import Graph, Node, Ref
 from archdsl.ir.settings import at_size
-from archdsl.lower.ops import LOWERINGS, Applied
+from archdsl.lower.ops import LOWERINGS, Applied, Lowering
 
 State = Callable[[Node], Mapping[str, Tensor]]
 Inputs = Tensor | Mapping[str, Tensor]
+_NONE: Mapping[str, Lowering] = {}
 
 
 def execute(
@@ -25,10 +26,12 @@ def execute(
     *,
     training: bool,
     keep: Collection[Ref],
+    lowerings: Mapping[str, Lowering] = _NONE,
 ) -> dict[Ref, Tensor]:
     """Runs nodes in order and returns the values of `keep`; others are let go after their last use.
 
-    `state` gives a node's weights by their short names, `sizes` the value of each symbolic size.
+    `state` gives a node's weights by their short names, `sizes` the value of each symbolic size. `lowerings`, by node
+    name, take the place of the ops' own.
     """
     nodes = tuple(nodes)
     unread = Counter(ref for node in nodes for ref in node.inputs)
@@ -36,7 +39,7 @@ def execute(
     values: dict[Ref, Tensor] = {}
     for node in nodes:
         operands = tuple(values[ref] for ref in node.inputs)
-        values.update(_results(node, operands, feeds, state, sizes, training))
+        values.update(_results(node, operands, feeds, state, sizes, training, lowerings.get(node.name)))
         unread.subtract(node.inputs)
         for ref in (*node.inputs, *node.refs):
             if unread[ref] <= 0:
@@ -51,11 +54,12 @@ def _results(
     state: State,
     sizes: Mapping[str, int],
     training: bool,
+    lowering: Lowering | None,
 ) -> Mapping[Ref, Tensor]:
     if node.op == "input":
         return {Ref(node.name): feeds[node.name]}
     call = Applied(operands, node.types, at_size(dict(node.settings), sizes), state(node), training)
-    result: Any = LOWERINGS[node.op](call)
+    result: Any = (lowering or LOWERINGS[node.op])(call)
     if len(node.types) == 1:
         return {Ref(node.name): result}
     return {ref: result[ref.port] for ref in node.refs}

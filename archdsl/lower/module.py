@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from archdsl.ir.graph import Graph, Node
 from archdsl.ir.state import layout, specs_of
 from archdsl.lower.interpret import bind_sizes, execute, feeds_of, live_nodes, shape_of
+from archdsl.lower.registry import Lowering
 from archdsl.lower.weights import initial_weights
 
 
@@ -63,6 +64,8 @@ class ArchModule(WeightTree):
             for node in graph.nodes
             if node.weights
         }
+        self._lowerings: dict[str, Lowering] = {}
+        """By node name, what runs instead of the op's own lowering."""
         self._live = {training: self._needed(training) for training in (False, True)}
 
     @property
@@ -106,6 +109,7 @@ class ArchModule(WeightTree):
             sizes,
             training=self.training,
             keep=set(wanted.values()),
+            lowerings=self._lowerings,
         )
         if len(wanted) == 1:
             return values[next(iter(wanted.values()))]

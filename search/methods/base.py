@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -51,12 +52,12 @@ class Relaxation(nn.Module, ABC):
         only[nearest] = True
         return only
 
-    def restrict(self, largest: int) -> None:
-        """Allows rates up to `largest`; where none is that small, the smallest, for the caller to refuse."""
-        inside = torch.tensor([rate <= largest for rate in self.candidates], device=self.allowed.device)
-        if not bool(inside.any()):
-            inside[0] = True
-        self.allowed.copy_(inside)
+    def restrict(self, allowed: Collection[int]) -> None:
+        """Closes all candidates but the given ones. Raises ValueError when that would leave none."""
+        inside = [rate in allowed for rate in self.candidates]
+        if not any(inside):
+            raise ValueError(f"none of the rates {self.candidates} is allowed")
+        self.allowed.copy_(torch.tensor(inside))
 
     @abstractmethod
     def mixture(self, progress: float) -> Mixture:

@@ -1,0 +1,171 @@
+"""Which rates of a network are searched: where each stands in the text, the nodes it governs, what it may become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from archdsl.diagnostics import ArchError, Diagnostic, Span
+from archdsl.elaborate.values import Literal, Searched
+from archdsl.ir.graph import Graph, Node, Setting
+from archdsl.network import Network
+
+LARGEST = 18
+"""The largest rate that a rate written as a plain number may become."""
+_CONVOLUTIONS = ("conv", "depthwise")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A searched rate. `variable` is the number of its `search(…)`, None for a rate written as a plain number.
+
+    `span` is the whole `search(…)`, or the number. All `nodes` have the rate; they come in the order of the network.
+    """
+
+    span: Span
+    nodes: tuple[str, ...]
+    start: int
+    candidates: tuple[int, ...]
+    variable: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The block of the text that it stands in, as the weights are named: `s16.7`."""
+        return self.nodes[0].rpartition(".")[0] or self.nodes[0]
+
+
+def marked_rates(network: Network) -> list[Rate]:
+    """The rates that the spec marks with `search(…)`, in the order of the network.
+
+    Raises ArchError (E1101) for a `search` that governs anything but dilation rates.
+    """
+    governed: dict[int, list[Node]] = {}
+    for node in network.ir.nodes:
+        for number in {value.variable for value in _integers(node) if isinstance(value, Searched)}:
+            governed.setdefault(number, []).append(node)
+    wrong = []
+    rates = []
+    for number, variable in enumerate(network.elaboration.variables):
+        nodes = governed.get(number, [])
+        others = _changed_otherwise(network, number, {node.name for node in nodes})
+        if not nodes or others or not all(_is_rate(node, number) for node in nodes):
+            wrong.append(_not_a_rate(variable.span, nodes, others))
+        else:
+            names = tuple(node.name for node in nodes)
+            rates.append(Rate(variable.span, names, variable.start, variable.domain, number))
+    if wrong:
+        raise ArchError(wrong)
+    order = {node.name: i for i, node in enumerate(network.ir.nodes)}
+    return sorted(rates, key=lambda rate: order[rate.nodes[0]])
+
+
+def all_rates(network: Network, *, untie: bool = False) -> tuple[list[Rate], list[Node]]:
+    """Every rate, marked or written in the spec's own file, with candidates 1..18; and the nodes whose rate is not.
+
+    A number that several nodes read is one rate, unless `untie` gives each node its own.
+    """
+    marked = marked_rates(network)
+    taken = {name for rate in marked for name in rate.nodes}
+    assert network.spec.file is not None
+    text = network.spec.file.source
+    own: dict[tuple[str, int] | str, list[Node]] = {}
+    elsewhere = []
+    for node in network.ir.nodes:
+        if node.op not in _CONVOLUTIONS or node.name in taken or max(_kernel(node)) == 1:
+            continue
+        span = _written(node)
+        if span is None or span.source is not text or not _is_centred(node):
+            elsewhere.append(node)
+        else:
+            own.setdefault(node.name if untie else (span.path, span.start), []).append(node)
+    for nodes in own.values():
+        span = _written(nodes[0])
+        start = _dilation(nodes[0])[0]
+        assert span is not None
+        candidates = tuple(range(1, max(LARGEST, start) + 1))
+        marked.append(Rate(span, tuple(node.name for node in nodes), start, candidates))
+    order = {node.name: i for i, node in enumerate(network.ir.nodes)}
+    return sorted(marked, key=lambda rate: order[rate.nodes[0]]), elsewhere
+
+
+def with_rates(graph: Graph, rates: Mapping[str, int]) -> Graph:
+    """The graph with other dilation rates for the named nodes, padded so that every size stays as it was."""
+    nodes = (_at_rate(node, rates[node.name]) if node.name in rates else node for node in graph.nodes)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def assignment(rates: Iterable[Rate], values: Iterable[int]) -> dict[str, int]:
+    """The rate of every governed node, by its name."""
+    return {name: value for rate, value in zip(rates, values, strict=True) for name in rate.nodes}
+
+
+def _at_rate(node: Node, rate: int) -> Node:
+    padding = tuple(rate * (size // 2) for size in _kernel(node))
+    changed: dict[str, Setting] = {"dilation": (rate, rate), "padding": padding}
+    return replace(node, settings=tuple((name, changed.get(name, value)) for name, value in node.settings))
+
+
+def _integers(node: Node) -> list[int]:
+    """Every integer among a node's settings."""
+    flat: list[int] = []
+    waiting: list[Setting] = [value for _, value in node.settings]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, tuple):
+            waiting += value
+        elif isinstance(value, int):
+            flat.append(value)
+    return flat
+
+
+def _dilation(node: Node) -> tuple[int, int]:
+    return cast(tuple[int, int], node["dilation"])
+
+
+def _kernel(node: Node) -> tuple[int, int]:
+    return cast(tuple[int, int], node["kernel"])
+
+
+def _is_rate(node: Node, number: int) -> bool:
+    """Whether the searched integer is this node's dilation on both axes, and a rate that can be moved."""
+    if node.op not in _CONVOLUTIONS:
+        return False
+    both = all(isinstance(rate, Searched) and rate.variable == number for rate in _dilation(node))
+    return both and _is_centred(node)
+
+
+def _is_centred(node: Node) -> bool:
+    """Whether the padding is what keeps the taps centred: rate times half an odd kernel, on both axes alike."""
+    rows, columns = _dilation(node)
+    sizes = _kernel(node)
+    padding = tuple(rows * (size // 2) for size in sizes)
+    return rows == columns and all(size % 2 for size in sizes) and node["padding"] == padding
+
+
+def _written(node: Node) -> Span | None:
+    """Where a node's rate was written as a number, when both axes have it from there."""
+    rows, columns = _dilation(node)
+    if isinstance(rows, Literal) and isinstance(columns, Literal) and rows.span == columns.span:
+        return rows.span
+    return None
+
+
+def _changed_otherwise(network: Network, number: int, governed: set[str]) -> bool:
+    """Whether another choice changes the network in anything but the rates of the governed nodes."""
+    variable = network.elaboration.variables[number]
+    other = next((value for value in reversed(variable.domain) if value != variable.start), None)
+    if other is None:
+        return False
+    elaboration, _ = network.spec.elaborate(network.name, network.settings, {number: other})
+    if elaboration is None or elaboration.graph is None:
+        return True
+    return elaboration.graph.nodes != with_rates(network.ir, dict.fromkeys(governed, other)).nodes
+
+
+def _not_a_rate(span: Span, nodes: list[Node], others: bool) -> Diagnostic:
+    what = "changes more than dilation rates" if others else "is no dilation rate"
+    if nodes and not others:
+        what = "is the rate of one axis only, or of a convolution that its padding or even kernel does not centre"
+    help = "widths, depths and group widths cannot be searched yet: write a number there"
+    return Diagnostic("E1101", f"this `search` {what}", span, help=help)
