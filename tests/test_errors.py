@@ -318,3 +318,24 @@ def test_a_mend_of_an_uneven_split_was_tried(block: str, call: str, label: str, 
 def test_a_power_is_told_how_to_be_written() -> None:
     (found,) = diagnostics(Spec.parse("arch 1\nnetwork N {\n  in image [2 ** 2, H, W]\n  out image\n}", "spec.arch"))
     assert (found.code, found.help) == ("E0101", "there are no powers; write the product: `2 * 2 * 2`")
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "help"),
+    [
+        ("_y = image -> interpolate(2)", "E0201", "did you mean `resize`?"),
+        ("_y = image -> nn.Conv2d(3)", "E0101", "no attributes or methods"),
+        ("_y = image -> conv(3, kernel_size=3)", "E0202", "did you mean `kernel`?"),
+        ("_y = image -> BatchNorm2d", "E0201", "did you mean `bn`?"),
+        ("_y = image && image", "E0103", "write `and`"),
+        ("_y = 3;", "E0103", "leave it out"),
+        ("_y = größe", "E0103", "letters A to Z"),
+        ("return image", "E0101", "gives its values out with `out …`"),
+        ("_y = lambda x: x", "E0101", "no functions but blocks"),
+    ],
+)
+def test_words_of_other_languages_lead_to_ours(statement: str, code: str, help: str) -> None:
+    """What somebody who comes from PyTorch writes is one error, and its help line says how it is written here."""
+    found = only(statement)
+    assert found.code == code
+    assert help in found.help

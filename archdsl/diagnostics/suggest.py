@@ -8,6 +8,36 @@ _LONGEST = 256
 """Longer names are compared up to case only: nobody typed them, and the table grows with their length."""
 
 
+_ELSEWHERE = {
+    "adaptiveavgpool2d": "adaptive_pool",
+    "avgpool2d": "avg_pool",
+    "batch_norm": "bn",
+    "batchnorm": "bn",
+    "batchnorm2d": "bn",
+    "cat": "concat",
+    "chunk": "split",
+    "conv2d": "conv",
+    "convtranspose2d": "conv_transpose",
+    "deconv": "conv_transpose",
+    "dilations": "dilation",
+    "dwconv": "depthwise",
+    "globalavgpool": "global_pool",
+    "hardsigmoid": "hsigmoid",
+    "hardswish": "hswish",
+    "interpolate": "resize",
+    "kernel_size": "kernel",
+    "maxpool2d": "max_pool",
+    "maxunpool2d": "unpool",
+    "out_channels": "out",
+    "rate": "dilation",
+    "scale_factor": "scale",
+    "swish": "silu",
+    "upsample": "resize",
+    "zeropad2d": "pad",
+}
+"""What PyTorch and Keras call things, in lower case, and what they are called here."""
+
+
 def nearest(name: str, candidates: Iterable[str], *, limit: int = 1) -> list[str]:
     """At most `limit` candidates near to `name`, nearest first, ties in alphabetical order.
 
@@ -25,8 +55,10 @@ def nearest(name: str, candidates: Iterable[str], *, limit: int = 1) -> list[str
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """The question ``did you mean `X`?``, or nothing where no candidate is near."""
-    found = nearest(name, candidates)
+    """The question ``did you mean `X`?``, or nothing where no candidate is near, or is called so in PyTorch."""
+    candidates = set(candidates)
+    foreign = _ELSEWHERE.get(name.casefold(), "")
+    found = nearest(name, candidates) or [c for c in (foreign,) if c in candidates]
     return f"did you mean `{found[0]}`?" if found else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from archdsl.diagnostics import Diagnostic, Diagnostics, Severity, Span
 from archdsl.diagnostics.suggest import did_you_mean
@@ -61,6 +62,8 @@ class _Body:
     reported: set[str] = field(default_factory=set)
     inputless: bool = False
     """Whether the block lacks an input: then a name without a meaning is what the input would have bound."""
+    cut_short: bool = False
+    """Whether a syntax error stands on the last line of the statement under way."""
 
     def block(self, block: t.Block) -> None:
         for param in block.params:
@@ -120,7 +123,10 @@ class _Body:
     # ----------------------------------------------------------- statements
 
     def statements(self, statements: Iterable[t.Statement]) -> None:
-        for statement in statements:
+        rows = list(statements)
+        for statement, after in zip_longest(rows, rows[1:]):
+            # what stands before a syntax error on its line was meant to go on, and may mean something else in full
+            self.cut_short = isinstance(after, t.Broken) and after.span.line == statement.span.end_line
             self.statement(statement)
 
     def statement(self, statement: t.Statement) -> None:
@@ -206,7 +212,7 @@ class _Body:
         if self._means_something(name):
             return
         self.file.unknown.add(node.span.start)
-        if name in self.reported or self.inputless:
+        if name in self.reported or self.inputless or self.cut_short:
             return
         self.reported.add(name)
         help = ""

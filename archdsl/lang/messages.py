@@ -16,6 +16,18 @@ _OPERATORS = frozenset({"PLUS", "MINUS", "TIMES", "DIVIDE", "COMPARE", "EQUAL", 
 _WORDS = frozenset({"AND", "OR", "NOT", "IF", "ELSE", "IN", "AS", "ARCH"}) | STATEMENTS | ENTRIES
 _SYMBOLS = frozenset({"->", ".."})
 _LONGEST = 40
+_ELSEWHERE = {
+    "return": "a block gives its values out with `out …`",
+    "def": "what Python has functions for is a block: `block Name(…) { in x … out … }`",
+    "class": "what PyTorch has modules for is a block: `block Name(…) { in x … out … }`",
+    "lambda": "there are no functions but blocks: `block Name(…) { in x … out … }`",
+    "import": "names come in with `use std.conv: ConvBnAct`",
+    "from": "names come in with `use std.conv: ConvBnAct`",
+    "while": "a loop is finite: `for i in 1..n { … }`",
+    "elif": "it is spelled `else when … { … }`",
+    "pass": "an empty body is `{ }`",
+}
+"""Words of Python, and what stands for them here."""
 
 
 def describe_error(reader: Reader, begin: int, cut: int | None, at: int) -> Diagnostic:
@@ -81,11 +93,13 @@ def _juxtaposed(reader: Reader, begin: int, at: int) -> Diagnostic | None:
     if at != begin + 1 or lines.kind(begin) != "NAME":
         return None
     if lines.starts_line(begin):
-        mend = f"a statement gives a name to what it makes: `y = {_shown(lines.tokens[begin])} …`"
+        word = lines.tokens[begin]
+        mend = _ELSEWHERE.get(word, f"a statement gives a name to what it makes: `y = {_shown(word)} …`")
         return _unexpected(reader, begin, begin if lines.starts_line(at) else at, mend)
     before = lines.kind(begin - 1)
     applied = f"`{_shown(lines.tokens[begin - 1])} -> {_shown(lines.tokens[begin])}`"
     mend = f"to apply a module to a value, write {applied}" if before in OPERAND_END else ""
+    mend = _ELSEWHERE.get(lines.tokens[begin - 1], mend) if begin else mend
     return _unexpected(reader, begin, begin, mend)
 
 
@@ -109,6 +123,8 @@ def _mend(reader: Reader, begin: int, at: int) -> str:
         return f"a statement is spelled `{'for' if kind == 'FOR' else 'when'} … {{ … }}`"
     if kind in STATEMENTS and not reader.in_body:
         return "statements stand inside a block or a network"
+    if kind == "DOT":
+        return "values have no attributes or methods; a module is applied with `x -> conv(3)`"
     if (kind, before) == ("TIMES", "TIMES"):
         return "there are no powers; write the product: `2 * 2 * 2`"
     if kind == "EQUAL" and before == "NAME":

@@ -28,6 +28,9 @@ _MEANT = {
     "≥": ">=",
     "≠": "!=",
     "→": "->",
+    "&&": "and",
+    "||": "or",
+    "!": "not",
 }
 _QUOTES = frozenset("'‘’“”")
 
@@ -53,6 +56,10 @@ def _bad_characters(source: Source, match: re.Match[str]) -> Diagnostic:
     mend = "strings are written in double quotes" if quoted else ""
     if text in _MEANT:
         mend = f"write `{_MEANT[text]}`"
+    elif text == ";":
+        mend = "a statement ends where the next one begins; leave it out"
+    elif text[0].isalpha():
+        mend = "names are made of the letters A to Z, digits and `_`"
     span = Span(source, match.start(), match.end())
     return Diagnostic("E0103", f"`{shown}` is no part of the language", span, help=mend)
 
