@@ -11,6 +11,7 @@ from archdsl.runtime.compile import compile, compile_graph
 from nets import compiled, image, net
 from torch import Tensor
 
+import archdsl
 from archdsl.diagnostics import ArchError, InternalError
 from archdsl.lower.module import build_module
 from archdsl.lower.oracle import run
@@ -129,3 +130,13 @@ def test_an_engine_of_ones_own_is_one_class_and_one_registration() -> None:
             compiled(engine="absent")
     finally:
         del ENGINES["absent"]
+
+
+@pytest.mark.parametrize("output", ["logits", "labels"])
+def test_an_output_that_is_labels_already_is_verified_as_such(output: str) -> None:
+    """A spec that ends in `argmax`, beside another output or alone, compiles, and its classes are the oracle's."""
+    net_of = "arch 1\nnetwork N {{\n  in image [3, H, W]\n  scores = image -> conv(5, 3)\n  out {}\n}}\n"
+    for outputs in ("labels = argmax(scores)", "argmax(scores), scores"):
+        spec = archdsl.loads(net_of.format(outputs))
+        made = compile_graph(spec.ir, initial_weights(spec.ir), output=output)
+        assert made.manifest.verification is not None and made.manifest.verification.passed

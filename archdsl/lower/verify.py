@@ -189,7 +189,12 @@ def _worst(
 
 
 def _rms_error(got: Tensor, expected: Tensor, dtype: torch.dtype) -> float:
-    """Root mean square of the difference over that of what was expected; infinite when something is not finite."""
+    """Root mean square of the difference over that of what was expected; infinite when something is not finite.
+
+    Of an output that holds numbers of classes, the share of pixels that differ.
+    """
+    if not expected.is_floating_point():
+        return float((got != expected).double().mean())
     difference = (got.double() - expected).square().mean().sqrt()
     scale = expected.square().mean().sqrt().clamp(min=torch.finfo(torch.float64).tiny)
     return float((difference / scale).nan_to_num(nan=float("inf")))
