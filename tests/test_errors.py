@@ -229,6 +229,64 @@ def test_both_sides_of_a_disagreement_are_shown() -> None:
     ]
 
 
+def _contradicting(*statements: str) -> tuple[tuple[int, str], list[tuple[int, str]]]:
+    """Line and words of the place where no size is left, and of each place beside it."""
+    found = only("\n".join(statements))
+    assert found.code == "E0308" and found.span is not None
+    return (found.span.line, found.label), [(label.span.line, label.text) for label in found.labels]
+
+
+def test_sizes_that_contradict_each_other_are_both_shown() -> None:
+    """Where every place allows some input and all together none, the places are marked with what each asks for."""
+    assert _contradicting(
+        "half = image -> conv(3, 3, stride=2) -> resize(scale=2)",
+        "_even = image + half",
+        "_any = image + (half -> resize(like=image))",
+        "_odd = (image -> pad((0, 1, 0, 1))) + half",
+    ) == (
+        (7, "the height must be 2n + 1 for H + 1 to be 2·⌈H/2⌉"),
+        [(5, "the height must be 2n for H to be 2·⌈H/2⌉")],
+    )
+
+
+def test_what_can_be_spared_from_a_contradiction_is_left_out() -> None:
+    """Heights of 2n, 3n and 5n go together; what comes last meets all but 2n, and only these two are shown."""
+    primary, others = _contradicting(
+        "a = image -> avg_pool(2) -> resize(scale=2)",
+        "b = image -> avg_pool(3) -> resize(scale=3)",
+        "c = image -> avg_pool(5) -> resize(scale=5)",
+        "_two = image + a",
+        "_five = image + c",
+        "_three = image + b",
+        "_six = (image -> pad((0, 3, 0, 3))) + (image -> avg_pool(6, ceil=true) -> resize(scale=6))",
+    )
+    assert primary[0] == 10
+    assert [line for line, _ in others] == [7]
+
+
+def test_a_contradiction_inside_a_block_shows_its_call() -> None:
+    """A place in a block of the user's is marked together with the call that led there."""
+    text = """arch 1
+block Even() {
+  in x
+  out x + (x -> conv(3, 3, stride=2) -> resize(scale=2))
+}
+network Net {
+  in image [3, H, W]
+  y = image -> Even()
+  out z = concat([y -> global_pool, (image -> pad((0, 1, 0, 1)) -> Even()) -> global_pool])
+}
+"""
+    (found,) = diagnostics(Spec.parse(text, "spec.arch"))
+    assert (found.code, found.label) == ("E0308", "the height must be 2n + 1 for H + 1 to be 2·⌊H/2⌋ + 2")
+    marked = [(label.span.line, label.text) for label in found.labels]
+    assert marked == [
+        (4, "the height must be 2n for H to be 2·⌈H/2⌉"),
+        (8, "in this call of Even"),
+        (9, "in this call of Even"),
+    ]
+
+
 def test_a_shared_module_shows_its_first_use() -> None:
     """Weights that would need two shapes are marked at both uses."""
     found = only("shared m = conv(8)\n_a = image -> m\n_b = image -> conv(4) -> m")

@@ -15,6 +15,7 @@ from archdsl.ir.graph import Graph, Output, Ref
 from archdsl.ir.state import layout
 from archdsl.lower.oracle import run
 from archdsl.passes import PASSES, fold_batch_norm, inference_only, run_passes
+from archdsl.spec import Spec, locate
 
 
 def _noise(*shape: int, seed: int = 0) -> Tensor:
@@ -161,3 +162,16 @@ def test_passes_run_one_after_the_other_and_say_what_each_did() -> None:
     assert list(each) == ["inference_only", "fold_batch_norm"]
     assert last is each["fold_batch_norm"] and len(last.fired) == foldable
     assert all(rewrite.promises and rewrite.needs and rewrite.rewrites for rewrite in PASSES.values())
+
+
+@pytest.mark.parametrize(("spec", "folded", "after_concat"), [("regseg", 46, 18), ("dwrseg", 15, 5), ("gun", 43, 0)])
+def test_shipped_specs_fold_what_follows_a_convolution(spec: str, folded: int, after_concat: int) -> None:
+    """In the shipped networks a normalisation follows a convolution, or the concatenation of parallel ones."""
+    elaboration, _ = Spec.read(locate(f"specs/{spec}.arch").path).elaborate()
+    assert elaboration is not None and elaboration.graph is not None
+    graph = elaboration.graph
+    _, each = run_passes(graph, _random_weights(graph), [fold_batch_norm])
+    result = each["fold_batch_norm"]
+    assert (len(result.fired), len(result.declined)) == (folded, after_concat)
+    assert all("which is concat and no convolution" in declined.reason for declined in result.declined)
+    assert sum(node.op == "bn" for node in result.graph.nodes) == after_concat

@@ -33,6 +33,7 @@ from archdsl.elaborate.values import (
 )
 from archdsl.ir.builder import never_agree
 from archdsl.ir.dims import Dim, Size, same
+from archdsl.ir.graph import Origin
 from archdsl.ir.op import OpError
 from archdsl.lang import tree as t
 
@@ -371,7 +372,7 @@ class Expander(Evaluator):
         except OpError as error:
             raise Fault(error.code, error.message, span, help=error.help) from None
         if not apart:
-            self.session.builder.require(wanted, size)
+            self.session.builder.require(wanted, size, Origin(span, self.session.frames(span)))
         return not apart
 
     def _output(self, statement: t.Output) -> None:

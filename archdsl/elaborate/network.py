@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.diagnostics import Diagnostic, Diagnostics, Span
+from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
+from archdsl.diagnostics.place import diagnose, place
 from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.elaborate import types
 from archdsl.elaborate.assertions import Assertion
@@ -19,6 +20,7 @@ from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import Hopeless, Session, TooLarge
 from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable, kind_of
 from archdsl.interpreter import recursion_of, without_collection
+from archdsl.ir.conditions import AXES, contradiction
 from archdsl.ir.dims import Dim, grows, symbol
 from archdsl.ir.graph import Graph, Output, Preprocessing, Ref
 from archdsl.ir.settings import describe
@@ -312,8 +314,8 @@ class _Run:
         if outputs is None or session.diagnostics.failed:
             return
         graph = session.builder.finish(self.name, outputs, result.names, body.preprocessing)
-        impossible = [(n, rule) for n, rule in graph.size_rules if rule.empty]
-        for name, _ in impossible:
+        impossible = [name for name, rule in graph.size_rules if rule.empty]
+        for name in impossible:
             self._impossible(session, name, result)
         if not impossible:
             result.graph = graph
@@ -339,8 +341,16 @@ class _Run:
         return [Output(n or f"out{i}", v.ref, aux) for i, (n, v, aux) in enumerate(scope.outputs)]
 
     def _impossible(self, session: Session, name: str, result: Elaboration) -> None:
+        """Reports the places that contradict one another: the last of them, with the others beside it."""
         assert result.definition is not None
-        axis = _WORDS.get(name, name)
-        message = f"no input {axis} satisfies all of {self.name}'s sizes"
+        asked = contradiction(c for c in session.builder.conditions() if c.symbol == name)
+        message = f"no input {AXES.get(name, name)} satisfies all of {self.name}'s sizes"
         help = "skip connections that resize with `like=` take any size"
-        session.report(Fault("E0308", message, result.definition.tree.name.span, help=help))
+        here = (Frame(self.name, result.definition.tree.name.span),)
+        chains = [(c, here if c.origin is None else c.origin.frames) for c in asked]
+        (last, chain), others = chains[-1], chains[:-1]
+        labels: list[Label] = []
+        for condition, frames in others:
+            where = place(frames)
+            labels += (Label(where.span, str(condition)), *where.labels)
+        session.add(diagnose(chain, "E0308", message, label=str(last), help=help, labels=labels))

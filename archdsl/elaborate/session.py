@@ -49,7 +49,6 @@ class Mark(NamedTuple):
 
     nodes: int
     equalities: int
-    positives: int
     variables: int
     setbacks: int
 
@@ -116,6 +115,11 @@ class Session:
         if (fault.code, own) not in self._reported:
             self._reported.add((fault.code, own))
             self.diagnostics.add(self._diagnostic(fault))
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Adds a diagnostic, unless one of its code stands at its place already."""
+        if not any((d.code, d.span) == (diagnostic.code, diagnostic.span) for d in self.diagnostics.items):
+            self.diagnostics.add(diagnostic)
 
     def _diagnostic(self, fault: Fault) -> Diagnostic:
         frames = self.frames(fault.span) or (Frame("", fault.span),)
@@ -236,9 +240,7 @@ class Session:
     def mark(self) -> Mark:
         """Where an expansion begins: what it adds is what lies beyond."""
         builder = self.builder
-        return Mark(
-            len(builder.nodes), len(builder.equalities), len(builder.positives), len(self.variables), self.setbacks
-        )
+        return Mark(len(builder.nodes), len(builder.equalities), len(self.variables), self.setbacks)
 
     def template(
         self,
@@ -260,7 +262,6 @@ class Session:
             tuple(v.ref for v in inputs),
             tuple((node, self.owners[node.weights][0] if node.weights else ()) for node in nodes),
             tuple(self.builder.equalities[since.equalities :]),
-            tuple(self.builder.positives[since.positives :]),
             tuple((v.ref, v.type) for v in values),
             isinstance(value, MapValue),
         )
@@ -277,7 +278,6 @@ class Session:
             if shapes:
                 self._own_as(node, shapes, span)
         self.builder.equalities += template.equalities
-        self.builder.positives += template.positives
         return values
 
     def phantom(self, types: Sequence[MapType]) -> tuple[MapValue, ...]:

@@ -28,7 +28,6 @@ class Template:
     inputs: tuple[Ref, ...]
     nodes: tuple[tuple[Node, Shapes], ...]
     equalities: tuple[tuple[Size, Size], ...]
-    positives: tuple[Size, ...]
     results: tuple[tuple[Ref, MapType], ...]
     single: bool
 

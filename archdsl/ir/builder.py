@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+from archdsl.ir.conditions import Condition, allowed_by
 from archdsl.ir.dims import MAX_PERIOD, Dim, Size, Solutions, at_least, equal_for, growth, positive_for, symbol
 from archdsl.ir.graph import Graph, MapType, Node, Origin, Output, Preprocessing, Ref, Setting
 from archdsl.ir.op import OPS, OpCall, OpError
@@ -39,6 +40,11 @@ def _atoms(size: Size) -> int:
         if not isinstance(atom, str):
             count += _atoms(atom.divisor) + _atoms(atom.numerator)
     return count
+
+
+def _condition(size: Dim, allowed: Solutions, reason: str, origin: Origin | None) -> Condition:
+    (symbol,) = size.symbols
+    return Condition(symbol, allowed, reason, origin)
 
 
 @lru_cache(maxsize=4096)
@@ -75,11 +81,14 @@ class GraphBuilder:
 
     nodes: list[Node] = field(default_factory=list)
     equalities: list[tuple[Size, Size]] = field(default_factory=list)
-    positives: list[Size] = field(default_factory=list)
     shapes: tuple[tuple[int, ...], ...] = ()
     """Of the weights of the node added last."""
     _types: dict[Ref, MapType] = field(default_factory=dict)
     _by_name: dict[str, Node] = field(default_factory=dict)
+    _agreeing: dict[tuple[Size, Size], Origin | None] = field(default_factory=dict)
+    """Sizes that must be equal, and the place that first asked for it."""
+    _fitting: dict[Size, Origin | None] = field(default_factory=dict)
+    """Sizes besides those of the maps that must be at least 1, and the place that first asked for it."""
     _applied: dict[tuple[object, ...], _Applied] = field(default_factory=dict)
     """By op, settings and types, the last two by identity: long networks are made of few objects."""
     _interned: dict[tuple[MapType, ...], tuple[MapType, ...]] = field(default_factory=dict)
@@ -134,7 +143,7 @@ class GraphBuilder:
         key = (op, id(settings), *map(id, types))
         applied = self._applied.get(key) if isinstance(settings, tuple) else None
         if applied is None:
-            applied = self._apply(op, settings, tuple(types))
+            applied = self._apply(op, settings, tuple(types), origin)
             if isinstance(settings, tuple):
                 self._applied[key] = applied
         self.shapes = applied.shapes
@@ -142,7 +151,13 @@ class GraphBuilder:
         path = (weights or chosen) if applied.shapes else ""
         return self.append(Node(chosen, op, tuple(inputs), applied.settings, applied.types, path, origin))
 
-    def _apply(self, op: str, settings: Mapping[str, Any] | Settings | None, inputs: tuple[MapType, ...]) -> _Applied:
+    def _apply(
+        self,
+        op: str,
+        settings: Mapping[str, Any] | Settings | None,
+        inputs: tuple[MapType, ...],
+        origin: Origin | None,
+    ) -> _Applied:
         declared = OPS[op]
         call = OpCall(complete(declared, dict(settings or {})), inputs)
         self._check_arity(op, len(inputs))
@@ -157,9 +172,9 @@ class GraphBuilder:
             if never_agree(left, right):
                 help = "bring one to the other with resize(like=…)"
                 raise OpError("E0304", f"sizes {left} and {right} never agree", help)
-            self.require(left, right)
+            self.require(left, right, origin)
         for size in call.positives:
-            self._require_positive(size, op)
+            self._require_positive(size, op, origin)
         return _Applied(settings, tuple(call.settings.items()), types, shapes)
 
     def _intern(self, types: Iterable[MapType]) -> tuple[MapType, ...]:
@@ -183,18 +198,19 @@ class GraphBuilder:
             if too_involved(size):
                 raise OpError("E0907", f"the result of {op} has a size too involved to be worked with")
 
-    def require(self, left: Size, right: Size) -> None:
+    def require(self, left: Size, right: Size, origin: Origin | None = None) -> None:
         """Notes that two sizes, which can be equal, must be: this decides which input sizes are allowed."""
         self.equalities.append((left, right))
+        self._agreeing.setdefault((left, right), origin)
 
-    def _require_positive(self, size: Size, op: str) -> None:
+    def _require_positive(self, size: Size, op: str, origin: Origin | None) -> None:
         if isinstance(size, int) or len(size.symbols) != 1:
             if isinstance(size, int) and size < 1:
                 raise OpError("E0306", f"{op} reaches past the end of its map", "the map is too small for it")
             return
         if growth(size) < 0 or at_least(size, 1).empty:
             raise OpError("E0306", f"{op} reaches past the end of its map for all but the smallest inputs")
-        self.positives.append(size)
+        self._fitting.setdefault(size, origin)
 
     def append(self, node: Node) -> tuple[Ref, ...]:
         """Adds a node that is complete, under a name that is not taken."""
@@ -207,19 +223,24 @@ class GraphBuilder:
 
     def size_rules(self) -> dict[str, Solutions]:
         """Per symbol, the input sizes for which every size agrees and no map is empty."""
-        rules: dict[str, Solutions] = {}
-        for size in {s: None for node in self.nodes for of in node.types for s in (of.height, of.width)}:
-            if isinstance(size, Dim) and len(size.symbols) == 1:
-                self._narrow(rules, size, positive_for(size))
-        for left, right in dict.fromkeys(self.equalities):
-            difference = left - right
-            assert isinstance(difference, Dim)
-            self._narrow(rules, difference, equal_for(left, right))
-        for size in dict.fromkeys(self.positives):
-            assert isinstance(size, Dim)
-            self._narrow(rules, size, at_least(size, 1))
+        rules = allowed_by(self.conditions())
         rules |= {axis: Solutions(only=(extent,)) for axis, extent in self._fixed_extents()}
         return dict(sorted(rules.items()))
+
+    def conditions(self) -> Iterator[Condition]:
+        """What the network asks of its input's size: that no map is empty, that sizes agree, that windows fit."""
+        makers = {of: node for node in reversed(self.nodes) for of in node.types}
+        sizes = {size: node for of, node in makers.items() for size in (of.width, of.height)}
+        for size, node in reversed(sizes.items()):
+            if isinstance(size, Dim) and len(size.symbols) == 1:
+                yield _condition(size, positive_for(size), f" for {size} to be at least 1", node.origin)
+        for (left, right), origin in self._agreeing.items():
+            difference = left - right
+            assert isinstance(difference, Dim)
+            yield _condition(difference, equal_for(left, right), f" for {left} to be {right}", origin)
+        for size, origin in self._fitting.items():
+            assert isinstance(size, Dim)
+            yield _condition(size, at_least(size, 1), f" for {size} to be at least 1", origin)
 
     def _fixed_extents(self) -> Iterator[tuple[str, int]]:
         """The axes along which a spec gives every input's extent as a number, with the first input's."""
@@ -228,11 +249,6 @@ class GraphBuilder:
             if extents and all(isinstance(extent, int) for extent in extents):
                 assert isinstance(extents[0], int)
                 yield axis, extents[0]
-
-    @staticmethod
-    def _narrow(rules: dict[str, Solutions], size: Dim, allowed: Solutions) -> None:
-        (name,) = size.symbols
-        rules[name] = rules.get(name, Solutions()) & allowed
 
     def finish(
         self,
