@@ -8,31 +8,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-from torch import Tensor
-
 from archdsl.ir.graph import Graph, Node, Ref
+from archdsl.passes.affine import affine_of, after, is_affine
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import needed_weights, redirect, replace_nodes, why_not_alone, with_settings
-from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register
+from archdsl.passes.infra import Declined, Pass, PassResult, Rule, Weights, register
 
 _CONVOLUTIONS = ("conv", "depthwise", "conv_transpose", "deform_conv")
 
 
-def _rule(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-    norms = [node for node in graph.nodes if node.op == "bn"]
-    refused = {norm.name: reason for norm in norms if (reason := _refusal(graph, norm))}
-    pairs = {norm.inputs[0].node: norm for norm in norms if norm.name not in refused}
-    refused |= _shared_otherwise(graph, pairs)
-    pairs = {conv: norm for conv, norm in pairs.items() if norm.name not in refused}
-    result = _without_norms(graph, pairs)
-    folded = dict(weights)
-    for conv, norm in {
-        graph.by_name[conv].weights: (graph.by_name[conv], norm) for conv, norm in pairs.items()
-    }.values():
-        folded |= _folded(conv, norm, weights)
-    declined = tuple(Declined(name, reason) for name, reason in refused.items())
-    return PassResult(result, needed_weights(result, folded), tuple(n.name for n in pairs.values()), declined)
+def folding(op: str) -> Rule:
+    """The rule that folds the nodes of an affine op into the convolutions before them."""
+
+    def rule(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
+        norms = [node for node in graph.nodes if node.op == op and is_affine(node)]
+        refused = {norm.name: reason for norm in norms if (reason := _refusal(graph, norm))}
+        pairs = {norm.inputs[0].node: norm for norm in norms if norm.name not in refused}
+        refused |= _shared_otherwise(graph, pairs)
+        pairs = {conv: norm for conv, norm in pairs.items() if norm.name not in refused}
+        result = _without_norms(graph, pairs)
+        folded = dict(weights)
+        for path, (conv, norm) in {
+            graph.by_name[conv].weights: (graph.by_name[conv], norm) for conv, norm in pairs.items()
+        }.items():
+            new = after(conv, *affine_of(graph, norm, weights), weights)
+            folded |= {f"{path}.{name}": tensor for name, tensor in new.items()}
+        declined = tuple(Declined(name, reason) for name, reason in refused.items())
+        return PassResult(result, needed_weights(result, folded), tuple(n.name for n in pairs.values()), declined)
+
+    return rule
 
 
 def _refusal(graph: Graph, norm: Node) -> str:
@@ -53,7 +57,7 @@ def _shared_otherwise(graph: Graph, pairs: dict[str, Node]) -> dict[str, str]:
     for conv, norm in pairs.items():
         for twin in sharing[graph.by_name[conv].weights]:
             other = pairs.get(twin)
-            if other is None or (other.weights, other["eps"]) != (norm.weights, norm["eps"]):
+            if other is None or (other.weights, other.settings) != (norm.weights, norm.settings):
                 refused[norm.name] = f"{conv} shares its weights with {twin}, which is not normalised alike"
     return refused
 
@@ -66,41 +70,12 @@ def _without_norms(graph: Graph, pairs: dict[str, Node]) -> Graph:
     return replace_nodes(joined, with_bias, {norm.name for norm in pairs.values()})
 
 
-def _folded(conv: Node, norm: Node, weights: Weights) -> dict[str, Tensor]:
-    """Weight and bias of a convolution with its normalisation in them, computed in float64 and rounded once."""
-    weight = weights[f"{conv.weights}.weight"]
-
-    def per_channel(key: str, otherwise: float) -> Tensor:
-        given = weights.get(key)
-        return weight.new_full((norm.types[0].channels,), otherwise).double() if given is None else given.double()
-
-    eps = norm["eps"]
-    assert isinstance(eps, float)
-    mean, variance = weights[f"{norm.weights}.running_mean"].double(), weights[f"{norm.weights}.running_var"].double()
-    scale = per_channel(f"{norm.weights}.weight", 1) / torch.sqrt(variance + eps)
-    bias = (per_channel(f"{conv.weights}.bias", 0) - mean) * scale + per_channel(f"{norm.weights}.bias", 0)
-    return {
-        f"{conv.weights}.weight": (weight.double() * _per_output(conv, scale, weight)).to(weight.dtype),
-        f"{conv.weights}.bias": bias.to(weight.dtype),
-    }
-
-
-def _per_output(conv: Node, scale: Tensor, weight: Tensor) -> Tensor:
-    """The scale of each output channel, shaped to multiply the weight."""
-    if conv.op != "conv_transpose":
-        return scale.view(-1, 1, 1, 1)
-    groups = conv["groups"]
-    assert isinstance(groups, int)
-    # a transposed weight is [in, out / groups, …], its input channels group after group
-    return scale.view(groups, 1, -1).expand(groups, weight.shape[0] // groups, -1).reshape(*weight.shape[:2], 1, 1)
-
-
 fold_batch_norm = register(
     Pass(
         "fold_batch_norm",
         needs="a graph for inference",
         rewrites="bn(conv(x)) to conv(x) with a bias, where nothing else reads conv(x) and sharers of weights agree",
         promises="equal outputs up to rounding; no value changes its shape",
-        rule=_rule,
+        rule=folding("bn"),
     )
 )
