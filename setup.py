@@ -46,6 +46,8 @@ class BuildWithTables(build_py):
 setup(
     packages=packages(),
     package_dir={name: folder for folder, name in MAPPED.items()},
-    package_data={"": ["*.lark", "py.typed", *(f"**/*.{kind}" for kind in ("arch", "md", "toml", "html", "css"))]},
+    package_data={
+        "": ["*.lark", "py.typed", *(f"**/*.{kind}" for kind in ("arch", "md", "toml", "html", "css", "h", "cpp"))]
+    },
     cmdclass={"build_py": BuildWithTables},
 )

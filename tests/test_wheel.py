@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAPPED = {"runtime": "archdsl/runtime", "search": "archdsl/search", "specs": "archdsl/specs"}
-SHIPPED = (".py", ".arch", ".lark", ".md", ".toml", ".html", ".css", ".typed")
+SHIPPED = (".py", ".arch", ".lark", ".md", ".toml", ".html", ".css", ".h", ".cpp", ".typed")
 
 pytestmark = pytest.mark.slow
 

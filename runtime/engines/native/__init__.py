@@ -1,0 +1,34 @@
+"""Our own kernels for the CPU: C++ with AVX-512, built once per machine, and a plan per network and size.
+
+`units`, `fuse` and `support` decide what runs together, `plan`, `memory` and `emit` where values live and which steps
+make them, `pack` lays out the weights, `build` compiles the kernels, `runner` runs it all.
+"""
+
+from __future__ import annotations
+
+import torch
+from archdsl.runtime.engines.native import build
+from archdsl.runtime.engines.program import Program
+from archdsl.runtime.engines.registry import Runner, register
+
+
+class Native:
+    """What the kernels cannot do runs as torch calls between them, so that every network runs."""
+
+    # once per machine the kernels are compiled besides, which takes some seconds more
+    name, own, seconds = "native", True, 3.0
+
+    def available(self, program: Program) -> str | None:
+        if program.device.type != "cpu":
+            return "its kernels are for the CPU"
+        if program.dtype not in (torch.float32, torch.bfloat16):
+            return "its kernels compute in float32 and bfloat16"
+        return build.why_not(program.dtype)
+
+    def prepare(self, program: Program) -> Runner:
+        from archdsl.runtime.engines.native.runner import NativeRunner
+
+        return NativeRunner(program)
+
+
+register(Native())
