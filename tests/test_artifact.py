@@ -28,7 +28,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "arch 1\n", {"classes": 5, "rates": [[1], [1, 2]]}, tuple("abcde"), ((1, 2, 3),) * 5, "random"
     )
     graph = net()
-    model = compile_graph(graph, initial_weights(graph), sizes=[(40, 52)], description=description)
+    model = compile_graph(graph, initial_weights(graph), sizes=[(40, 52)], engine="eager", description=description)
     return model.save(tmp_path_factory.mktemp("build") / "net", "<p>report</p>")
 
 

@@ -165,7 +165,7 @@ def direct(emitter: Emitter, unit: Unit, x: Value, made: Value) -> None:
     _weights(emitter, unit, step, shape, pack.packed, "direct")
     _work(emitter, step, shape)
     if unit.factor is not None:
-        _scaled(emitter, unit, step, shape)
+        _scaled(emitter, emitter.values[unit.factor], step, shape)
 
 
 def _flattened(x: Value, made: Value, second: Value | None) -> tuple[Value, Value, Value | None]:
@@ -225,9 +225,8 @@ def _work(emitter: Emitter, step: Step, shape: Shape) -> None:
     step.scratch = taps * most * wide * emitter.item
 
 
-def _scaled(emitter: Emitter, unit: Unit, step: Step, shape: Shape) -> None:
+def _scaled(emitter: Emitter, gate: Value, step: Step, shape: Shape) -> None:
     """Before a convolution, a step that multiplies its weights by a factor per sample and input channel."""
-    gate = emitter.values[unit.factor]
     plain, _ = step.addresses["weights"]
     scaled = emitter.temporary(plain.size * gate.n)
     made = Value.dense(scaled, gate.n, (1, 1, 1), emitter.item)
