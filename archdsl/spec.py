@@ -57,8 +57,11 @@ def shipped_map(path: str) -> Path | None:
 class Spec:
     """One spec file, read and its names checked; networks are elaborated on request."""
 
-    def __init__(self, files: Files, file: SpecFile | None, diagnostics: Diagnostics, path: str) -> None:
+    def __init__(
+        self, files: Files, file: SpecFile | None, diagnostics: Diagnostics, path: str, folder: str | None
+    ) -> None:
         self.path = path
+        self._folder = folder
         self.file = file
         self._files = files
         self._file_diagnostics = diagnostics
@@ -71,7 +74,7 @@ class Spec:
         diagnostics = Diagnostics()
         files = Files(diagnostics)
         with without_collection():
-            return cls(files, files.load_path(path), diagnostics, path)
+            return cls(files, files.load_path(path), diagnostics, path, str(Path(path).parent))
 
     @classmethod
     def parse(cls, text: str, path: str = "<text>", folder: str | None = None) -> Spec:
@@ -80,7 +83,11 @@ class Spec:
         files = Files(diagnostics)
         with without_collection():
             file = files.load(Source(path, text), None if folder is None else Path(folder))
-            return cls(files, file, diagnostics, path)
+            return cls(files, file, diagnostics, path, folder)
+
+    def reread(self, text: str) -> Spec:
+        """Another text in the place of this one, with the same files beside it."""
+        return Spec.parse(text, self.path, self._folder)
 
     @cached_property
     def networks(self) -> list[str]:

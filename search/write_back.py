@@ -1,0 +1,245 @@
+"""The spec's text with other rates: the smallest edit that holds them, everything else byte for byte as it was.
+
+A place of the text that is one rate is one number replaced. Where one place became several rates, the comprehension or
+the repetition around it is written out, and only there; in a `for` the place reads from a list instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from archdsl.search.space import Rate, assignment, with_rates
+
+from archdsl.diagnostics import ArchError, Diagnostic, Diagnostics, Source, Span
+from archdsl.elaborate import arithmetic
+from archdsl.elaborate.expand import Expander
+from archdsl.elaborate.paths import Paths
+from archdsl.elaborate.scope import Scope
+from archdsl.elaborate.session import Session
+from archdsl.elaborate.values import Range
+from archdsl.lang import tree as t
+from archdsl.lang.format import format_source
+from archdsl.lang.walk import children, walk
+from archdsl.network import Network
+
+MARK = "# archdsl search:"
+
+Place = tuple[int, int]
+Values = Mapping[Place, tuple[int, ...]]
+"""What each place of the text became, evaluation by evaluation; one value where all evaluations share it."""
+
+
+def write_back(network: Network, rates: Sequence[Rate], values: Sequence[int], provenance: str = "") -> str:
+    """The network's text with `values` in place of `rates`, and `provenance` in a comment above the network.
+
+    The result is read again and held against the graph with these rates. Raises ArchError (E1102) for a rate that
+    stands in another file, or in a construct that cannot hold the answer.
+    """
+    assert network.spec.file is not None
+    source = network.spec.file.source
+    wanted = _by_place(rates, values, source)
+    writer = _Writer(network, source)
+    text = source.text
+    edits = [edit for entry in network.spec.file.tree.entries for edit in writer.edits(entry, wanted)]
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    if format_source(source) == source.text:
+        text = format_source(Source(source.path, text))
+    text = _noted(text, network.name, provenance)
+    _prove(network, text, rates, values)
+    return text
+
+
+def _by_place(rates: Sequence[Rate], values: Sequence[int], source: Source) -> Values:
+    wrong = [rate.span for rate in rates if rate.span.source is not source]
+    if wrong:
+        help = "search that file, or pass the rate as an argument from this one"
+        raise ArchError(
+            Diagnostic("E1102", "a searched rate stands in another file", span, help=help) for span in wrong
+        )
+    # variables are numbered as they were evaluated; plain numbers that were untied come as the network has them
+    pairs = sorted(
+        zip(rates, values, strict=True), key=lambda pair: -1 if pair[0].variable is None else pair[0].variable
+    )
+    found: dict[Place, list[int]] = defaultdict(list)
+    for rate, value in pairs:
+        found[rate.span.start, rate.span.end].append(value)
+    return {place: tuple(all_values) for place, all_values in found.items()}
+
+
+class _Writer:
+    """Goes through a network's tree along with the values that its places became."""
+
+    def __init__(self, network: Network, source: Source) -> None:
+        assert network.spec.file is not None
+        self.text = source.text
+        scope = Scope(network.spec.file, dict(network.parameters), Paths("", "", False), is_network=True)
+        self.expander = Expander(Session(Diagnostics()), scope)
+        self.unrolled: dict[str, Any] = {}
+        """The variables of the rounds that are being written out."""
+
+    def edits(self, node: t.Node, values: Values) -> Iterator[tuple[int, int, str]]:
+        """Replacements (start, end, new text), each of an outermost expression that holds places."""
+        if isinstance(node, t.For):
+            values = self._in_loop(node, values)
+        for child in children(node):
+            if isinstance(child, t.Expr):
+                if _inside(child, values):
+                    yield child.span.start, child.span.end, self.written(child, values)
+            else:
+                yield from self.edits(child, _inside(child, values))
+
+    def written(self, node: t.Node, values: Values) -> str:
+        """The node's text, with its places' values put in."""
+        values = _inside(node, values)
+        own = values.get((node.span.start, node.span.end))
+        if own is not None:
+            return self._number(node, own)
+        if isinstance(node, t.Name) and node.text in self.unrolled:
+            return _literal(self.unrolled[node.text], node.span)
+        if values and isinstance(node, t.Comprehension):
+            return self._comprehension(node, values)
+        if values and isinstance(node, t.Arithmetic):
+            return self._arithmetic(node, values)
+        return self._with_children(node, values)
+
+    def _with_children(self, node: t.Node, values: Values) -> str:
+        text, position = "", node.span.start
+        for child in sorted(children(node), key=lambda child: child.span.start):
+            text += self.text[position : child.span.start] + self.written(child, values)
+            position = child.span.end
+        return text + self.text[position : node.span.end]
+
+    def _number(self, node: t.Node, values: tuple[int, ...]) -> str:
+        """A plain number is replaced; `search(14 in 1..18)` keeps its marks."""
+        if len(set(values)) > 1:
+            help = "write the network's rates as a list, and search that"
+            raise ArchError([Diagnostic("E1102", "this one place would need several rates", node.span, help=help)])
+        if not isinstance(node, t.Search):
+            return str(values[0])
+        start = node.start.span
+        return self.text[node.span.start : start.start] + str(values[0]) + self.text[start.end : node.span.end]
+
+    # ---------------------------------------------------------- unrolling
+
+    def _comprehension(self, node: t.Comprehension, values: Values) -> str:
+        """As it stands when every round has the same values, else a list of what its rounds give."""
+        rounds = list(self._rounds(node, 0))
+        chunks = _chunks(values, len(rounds), node.span)
+        if all(chunk == chunks[0] for chunk in chunks):
+            return self._with_children(node, chunks[0])
+        outer = self.unrolled
+        elements = []
+        for names, chunk in zip(rounds, chunks, strict=True):
+            self.unrolled = {**outer, **names}
+            elements.append(self.written(node.element, chunk))
+        self.unrolled = outer
+        return f"[{', '.join(elements)}]"
+
+    def _rounds(self, node: t.Comprehension, index: int) -> Iterator[dict[str, Any]]:
+        """What the clauses bind, round by round."""
+        scope = self.expander.scope.values
+        scope.update(self.unrolled)
+        if index == len(node.clauses):
+            yield {target.text: scope[target.text] for clause in node.clauses for target in clause.targets}
+            return
+        clause = node.clauses[index]
+        for item in arithmetic.iterate(self.expander.value(clause.iterable), clause.iterable.span):
+            self.expander.bind(clause.targets, item, clause.iterable.span)
+            if all(self.expander.condition(condition) for condition in clause.conditions):
+                yield from self._rounds(node, index + 1)
+
+    def _arithmetic(self, node: t.Arithmetic, values: Values) -> str:
+        """`n * x`, written out where its copies differ, which they can after untying."""
+        repeats = len(node.rest) == 1 and node.rest[0][0] == "*" and not _inside(node.first, values)
+        if not repeats or all(len(own) == 1 for own in values.values()):
+            return self._with_children(node, values)
+        repeated = node.rest[0][1]
+        chunks = _chunks(values, int(self.expander.value(node.first)), node.span)
+        if all(chunk == chunks[0] for chunk in chunks):
+            return self._with_children(node, chunks[0])
+        items = repeated.items if isinstance(repeated, t.ListExpr) else (repeated,)
+        return f"[{', '.join(self.written(item, chunk) for chunk in chunks for item in items)}]"
+
+    def _in_loop(self, node: t.For, values: Values) -> Values:
+        """The values of one round of a `for`, which has one text for all rounds."""
+        inside = _inside(node.body, values)
+        if not inside:
+            return values
+        items = list(arithmetic.iterate(self.expander.value(node.iterable), node.iterable.span))
+        chunks = _chunks(inside, len(items), node.span)
+        differing = [place for place in inside if any(chunk[place] != chunks[0][place] for chunk in chunks)]
+        if differing:
+            span = next(inner.span for inner in walk(node) if (inner.span.start, inner.span.end) == differing[0])
+            help = "take the rates of the rounds from a list (`for r in [search(…), …]`), and search that"
+            raise ArchError(
+                [Diagnostic("E1102", "each round of this `for` would need a rate of its own", span, help=help)]
+            )
+        return {**values, **chunks[0]}
+
+
+def _inside(node: t.Node, values: Values) -> Values:
+    """Those of the values whose place is in a node."""
+    return {place: own for place, own in values.items() if node.span.start <= place[0] and place[1] <= node.span.end}
+
+
+def _chunks(values: Values, rounds: int, span: Span) -> list[Values]:
+    """What each round of a repetition has; a single value is shared by all rounds."""
+    if any(len(own) != 1 and (rounds == 0 or len(own) % rounds) for own in values.values()):
+        help = "write the network's rates as a list, and search that"
+        raise ArchError([Diagnostic("E1102", "the rounds of this do not all have the same rates", span, help=help)])
+    return [
+        {
+            place: own if len(own) == 1 else own[i * len(own) // rounds : (i + 1) * len(own) // rounds]
+            for place, own in values.items()
+        }
+        for i in range(rounds)
+    ]
+
+
+def _literal(value: Any, span: Span) -> str:
+    """A value as the language writes it. Raises ArchError for what has no literal."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        items = ", ".join(_literal(item, span) for item in value)
+        return f"[{items}]" if isinstance(value, list) else f"({items},)" if len(value) == 1 else f"({items})"
+    if isinstance(value, Range):
+        return str(value)
+    message = "what this name stands for in each round cannot be written as text"
+    raise ArchError([Diagnostic("E1102", message, span, help="write the network's rates as a list, and search that")])
+
+
+def _noted(text: str, network: str, provenance: str) -> str:
+    """The text with a comment line of provenance above the network; an earlier one of the same network is replaced."""
+    if not provenance:
+        return text
+    lines = [line for line in text.split("\n") if not line.startswith(f"{MARK} {network}:")]
+    at = next(i for i, line in enumerate(lines) if _heads(line, network))
+    while at and lines[at - 1].startswith("##"):
+        at -= 1
+    return "\n".join([*lines[:at], f"{MARK} {network}: {provenance}", *lines[at:]])
+
+
+def _heads(line: str, network: str) -> bool:
+    """Whether a line begins the network of a name, or the variant of that name."""
+    return re.match(rf"\s*network\s+{network}\b", line) is not None
+
+
+def _prove(network: Network, text: str, rates: Sequence[Rate], values: Sequence[int]) -> None:
+    """Reads the text again: it has to give the graph with these rates, node for node."""
+    spec = network.spec.reread(text)
+    elaboration, diagnostics = spec.elaborate(network.name, network.settings)
+    if elaboration is None or elaboration.graph is None:
+        raise ArchError(diagnostics.items)
+    wanted = with_rates(network.ir, assignment(rates, values))
+    if elaboration.graph.nodes != wanted.nodes:
+        raise AssertionError("the text that was written back does not hold the rates that were found")

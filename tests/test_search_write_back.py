@@ -1,0 +1,123 @@
+"""Rates written back into the text: the smallest edit, everything else as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from archdsl.search.space import all_rates, marked_rates
+from archdsl.search.write_back import write_back
+
+import archdsl
+from archdsl.diagnostics import ArchError
+
+HEAD = """arch 1
+
+# kept: a comment
+use std.dilated: DBlock
+
+## A small net.
+network Net(RATES) {  # kept too
+  in image [3, H, W]
+  s = image -> conv(32, 3, stride=2)
+"""
+TAIL = "  out logits = y -> conv(5)\n}\n"
+
+
+def spec(parameter: str, body: str) -> str:
+    return HEAD.replace("(RATES)", f"({parameter})" if parameter else "") + f"  {body}\n" + TAIL
+
+
+def written(text: str, values: list[int], **options: bool) -> str:
+    network = archdsl.loads(text)
+    rates = all_rates(network, **options)[0] if options else marked_rates(network)
+    assert len(rates) == len(values)
+    return write_back(network, rates, values)
+
+
+def test_one_place_is_one_number_replaced() -> None:
+    text = spec("", "y = s -> DBlock(32, [1, search(2 in 1..6)])  # kept as well")
+    assert written(text, [3]) == text.replace("search(2 in", "search(3 in")
+
+
+def test_a_comprehension_whose_rates_agree_stays_one() -> None:
+    text = spec("", "y = s -> [DBlock(32, [1, search(2 in 1..6)]) for i in 1..3]")
+    assert written(text, [4, 4, 4]) == text.replace("search(2 in", "search(4 in")
+
+
+def test_a_comprehension_is_written_out_where_rates_differ() -> None:
+    text = spec(
+        "rates: list[rate] = [search(2 in 1..6) for i in 1..3] + [1]", "y = s -> [DBlock(32, [1, r]) for r in rates]"
+    )
+    wanted = "[search(4 in 1..6), search(2 in 1..6), search(5 in 1..6)] + [1]"
+    assert written(text, [4, 2, 5]) == text.replace("[search(2 in 1..6) for i in 1..3] + [1]", wanted)
+
+
+def test_loop_variables_become_what_they_are() -> None:
+    text = spec("", "y = s -> [DBlock(32 * i, [1, search(2 in 1..6)]) for i in 1..2 if i > 0]")
+    wanted = "[DBlock(32 * 1, [1, search(3 in 1..6)]), DBlock(32 * 2, [1, search(2 in 1..6)])]"
+    assert wanted in written(text, [3, 2])
+
+
+def test_nested_comprehensions_are_written_out_only_where_they_differ() -> None:
+    rates = "list[list[rate]] = [[search(2 in 1..6) for j in 1..2] for i in 1..2]"
+    text = spec(f"rates: {rates}", "y = s -> [DBlock(32, r) for r in rates]")
+    assert "= [[search(3 in 1..6) for j in 1..2], [search(4 in 1..6) for j in 1..2]]" in written(text, [3, 3, 4, 4])
+    assert "= [[search(3 in 1..6), search(4 in 1..6)] for i in 1..2]" in written(text, [3, 4, 3, 4])
+
+
+def test_a_repetition_ties_and_untied_it_is_written_out() -> None:
+    text = spec("", "y = s -> 2 * DBlock(32, [1, 2])")
+    network = archdsl.loads(text)
+    rates, _ = all_rates(network)
+    place = [rate for rate in rates if rate.start == 2]
+    assert write_back(network, place, [3]) == text.replace("[1, 2]", "[1, 3]")
+    untied = [rate for rate in all_rates(network, untie=True)[0] if rate.start == 2]
+    assert "s -> [DBlock(32, [1, 3]), DBlock(32, [1, 4])]" in write_back(network, untied, [3, 4])
+    assert "s -> 2 * DBlock(32, [1, 4])" in write_back(network, untied, [4, 4])
+
+
+def test_a_for_takes_one_rate_for_all_rounds_or_is_refused_with_the_mend() -> None:
+    text = spec("", "y = s\n  for i in 1..2 {\n    y = y -> DBlock(32, [1, search(2 in 1..6)])\n  }")
+    assert written(text, [3, 3]) == text.replace("search(2 in", "search(3 in")
+    with pytest.raises(ArchError, match=r"for r in \[search"):
+        written(text, [3, 4])
+
+
+def test_a_rate_of_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.arch").write_text(
+        "arch 1\n\nblock B {\n  in x\n  out x -> conv(8, 3, dilation=search(1 in 1..3))\n}\n"
+    )
+    text = "arch 1\n\nuse mine: B\n\nnetwork Net {\n  in image [3, H, W]\n  out y = image -> B\n}\n"
+    (tmp_path / "net.arch").write_text(text)
+    network = archdsl.load(tmp_path / "net.arch")
+    with pytest.raises(ArchError, match="another file"):
+        write_back(network, marked_rates(network), [1])
+
+
+def test_a_variant_keeps_its_own_rates() -> None:
+    text = spec("rates: list[rate] = [1]", "y = s -> [DBlock(32, [1, r]) for r in rates]")
+    text += "\nnetwork Big = Net(rates=[search(2 in 1..6) for i in 1..2])\n"
+    network = archdsl.loads(text, network="Big")
+    found = write_back(network, marked_rates(network), [2, 3], "by hand")
+    assert found.endswith(
+        "\n# archdsl search: Big: by hand\nnetwork Big = Net(rates=[search(2 in 1..6), search(3 in 1..6)])\n"
+    )
+
+
+def test_provenance_stands_above_the_doc_comment_and_is_replaced_the_next_time() -> None:
+    text = spec("", "y = s -> DBlock(32, [1, search(2 in 1..6)])")
+    network = archdsl.loads(text)
+    once = write_back(network, marked_rates(network), [3], "first")
+    assert "\n# archdsl search: Net: first\n## A small net.\nnetwork Net {" in once
+    again = archdsl.loads(once)
+    assert write_back(again, marked_rates(again), [3], "second") == once.replace("first", "second")
+
+
+def test_regseg_unrolls_its_comprehension_and_nothing_else() -> None:
+    network = archdsl.load("specs/regseg.arch")
+    found = [14, 12, 14, 9, 14, 14, 3]
+    text = write_back(network, marked_rates(network), found)
+    before, after = network.source.splitlines(), text.splitlines()
+    assert all(line in after for line in before if "search(14" not in line)
+    assert [rate.start for rate in marked_rates(archdsl.loads(text))] == found
