@@ -75,7 +75,7 @@ def labels_of_resized(
     Bilinear without antialias goes a block of result rows at a time, so that the resized scores never exist at once;
     other modes resize whole. Nothing is rounded to a type narrower than float32 on the way.
     """
-    narrow = _label_type(x)
+    narrow = label_type(x)
     if mode != "bilinear" or antialias:
         return resized(x, size, scale, mode, align_corners, antialias).argmax(1, keepdim=True).to(narrow)
     height, width = _result_size(x, size, scale)
@@ -90,7 +90,8 @@ def labels_of_resized(
     return labels
 
 
-def _label_type(scores: Tensor) -> torch.dtype:
+def label_type(scores: Tensor) -> torch.dtype:
+    """What labels are stored in: uint8, or int16 above 256 classes."""
     return torch.uint8 if scores.shape[1] <= 256 else torch.int16
 
 
@@ -151,7 +152,7 @@ def labels_of_guided(
     """The class of each pixel, [N, 1, H, W], after a guided upsampling, sampled a block of result rows at a time."""
     coarse = coarse.to(torch.promote_types(coarse.dtype, torch.float32))
     rows, columns = guided_positions(coarse, offsets, scale, units, mode, align_corners)
-    labels = coarse.new_empty((coarse.shape[0], 1, *offsets.shape[2:]), dtype=_label_type(coarse))
+    labels = coarse.new_empty((coarse.shape[0], 1, *offsets.shape[2:]), dtype=label_type(coarse))
     step = _block_rows(coarse, offsets.shape[3])
     for start in range(0, offsets.shape[2], step):
         block = slice(start, start + step)

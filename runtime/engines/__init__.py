@@ -24,7 +24,7 @@ from archdsl.runtime.engines.program import Program, Unavailable, check_device, 
 from archdsl.runtime.engines.registry import ENGINES, Engine, Outputs, Runner, named, register
 
 # each module registers its engine; the order is that in which automatic choice tries them
-from archdsl.runtime.engines import eager, native  # isort: skip
+from archdsl.runtime.engines import eager, native, triton  # isort: skip
 
 __all__ = [
     "ENGINES",
@@ -40,4 +40,5 @@ __all__ = [
     "native",
     "place",
     "register",
+    "triton",
 ]
