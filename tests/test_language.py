@@ -294,3 +294,16 @@ def test_an_input_may_say_what_it_is() -> None:
     block = "block Back {\n  in x: map [C, H, W]\n  in idx: indices\n  out (x, idx) -> unpool(2)\n}\n"
     network = "network N {\n  in image [3, H, W]\n  x, i = image -> max_pool(2, indices=true)\n  out (x, i) -> Back\n}"
     assert ops(graph(block + network)) == ["max_pool", "unpool"]
+
+
+@pytest.mark.parametrize(
+    ("call", "convolutions"),
+    [
+        ("sum([image -> conv(4) for r in 1..2])", 2),
+        ("concat([image -> conv(4) for r in 1..2])", 2),
+        ('max(image -> conv(4), "channel")', 1),
+    ],
+)
+def test_what_a_function_is_given_is_worked_out_once(call: str, convolutions: int) -> None:
+    """Maps made inside a call's brackets exist once, and nothing dead beside them."""
+    assert ops(body(f"out y = {call}")).count("conv") == convolutions

@@ -304,14 +304,20 @@ class Evaluator:
         known = self.session.modules.get(id(expr))
         if known is not None and known.op == module.op and not module.settings and not module.maps:
             return known
-        made = self._new_op_call(module, expr)
+        made = self._op_with(module, *self._arguments(expr), expr.span)
         written = all(isinstance(a.value, t.Number | t.String | t.Constant) for a in expr.arguments)
         if written and isinstance(made, OpModule) and not module.settings and not module.maps:
             self.session.modules[id(expr)] = made
         return made
 
-    def _new_op_call(self, module: OpModule, expr: t.Call) -> Any:
-        positional, named = self._arguments(expr)
+    def _op_with(
+        self,
+        module: OpModule,
+        positional: Sequence[tuple[Any, Span]],
+        named: dict[str, tuple[Any, Span]],
+        span: Span,
+    ) -> Any:
+        """An op's module with more settings given, or what it gives where maps are given too."""
         op = OPS[module.op]
         inputs: list[MapValue] = []
         first_is_map = bool(op.settings) and op.settings[0].kind == "map"
@@ -325,16 +331,16 @@ class Evaluator:
             raise Fault("E0408", f"{op.name} takes feature maps, not {kind_of(odd)}", where)
         settings = {
             **{n: (v, module.span) for n, v in module.settings},
-            **self._bind_settings(op, positional, named, expr.span),
+            **self._bind_settings(op, positional, named, span),
         }
         maps = tuple(v for n, (v, _) in settings.items() if isinstance(v, MapValue))
         plain = {n: v for n, (v, _) in settings.items() if not isinstance(v, MapValue)}
         self._check_maps(op, settings)
         if inputs:
-            return self.apply_op(module.op, [*inputs, *maps], plain, expr.span)
-        self._check_required(op, plain, maps, expr.span)
-        depth = self.deeper(plain.values(), expr.span)
-        return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), expr.span, depth)
+            return self.apply_op(module.op, [*inputs, *maps], plain, span)
+        self._check_required(op, plain, maps, span)
+        depth = self.deeper(plain.values(), span)
+        return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), span, depth)
 
     def deeper(self, values: Iterable[Any], span: Span) -> int:
         """The depth of a module that is made with these values. Raises Fault E0903 when it is over the limit."""
@@ -455,7 +461,7 @@ class Evaluator:
         positional, named = self._arguments(expr)
         values = [value for value, _ in positional]
         if name in ("sum", "max") and values and _holds_maps(values[0]):
-            return self._op_call(OpModule(name, (), (), expr.span), expr)
+            return self._op_with(OpModule(name, (), (), expr.span), positional, named, expr.span)
         if named:
             raise Fault("E0202", f"`{name}` takes no named arguments", next(iter(named.values()))[1])
         self.session.spend(sum(ar.weigh(v, expr.span) for v in values), expr.span)
