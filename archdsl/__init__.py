@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from archdsl.diagnostics import ArchError, Diagnostic
     from archdsl.network import Network, load, loads
     from archdsl.runtime.compile import compile
+    from archdsl.training.train import train
 
 _LAZY = {
     "ArchError": "archdsl.diagnostics",
@@ -23,9 +24,10 @@ _LAZY = {
     "load": "archdsl.network",
     "loads": "archdsl.network",
     "runtime": "archdsl.runtime",
+    "train": "archdsl.training.train",
 }
 
-__all__ = ["ArchError", "Diagnostic", "Network", "__version__", "compile", "load", "loads"]
+__all__ = ["ArchError", "Diagnostic", "Network", "__version__", "compile", "load", "loads", "train"]
 
 
 def __getattr__(name: str) -> Any:

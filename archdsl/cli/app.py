@@ -8,7 +8,22 @@ import warnings
 
 import typer
 
-from archdsl.cli import bench, check, compile, diff, exits, explain, fmt, new, run, show, signals, weights
+from archdsl.cli import (
+    bench,
+    check,
+    compile,
+    diff,
+    evaluate,
+    exits,
+    explain,
+    fmt,
+    new,
+    run,
+    show,
+    signals,
+    train,
+    weights,
+)
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.options import use_color
 
@@ -46,6 +61,8 @@ app.command()(new.new)
 app.command(name="compile")(compile.compile_command)
 app.command()(run.run)
 app.command()(bench.bench)
+app.command()(train.train)
+app.command(name="eval")(evaluate.evaluate)
 app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 
 

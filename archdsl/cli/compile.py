@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archdsl.cli.exits import MissingRequirement, stop_if_terminated
-from archdsl.cli.loading import Weights, load_module, load_network, read_weights_file
+from archdsl.cli.loading import Trained, Weights, load_module, load_network, read_weights_file
 from archdsl.cli.options import NetworkOption, SetOption, seconds, settings_of, size
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def compile_command(
     sizes = [size(text) for text in input_ or ()]
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
-    made = _compile(net, given, sizes or [_default_size(net)], dtype, device, engine, output, seconds("--tune", tune))
+    sizes = sizes or [_default_size(net, given)]
+    made = _compile(net, given, sizes, dtype, device, engine, output, seconds("--tune", tune))
     target = folder or Path("build") / Path(spec).stem
     stop_if_terminated()
     made.save(target, _report(net, made))
@@ -79,10 +80,12 @@ def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
         raise typer.BadParameter(f"{value!r} is not one of {', '.join(allowed)}", param_hint=option)
 
 
-def _default_size(net: Network) -> tuple[int, int]:
+def _default_size(net: Network, weights: Weights | None) -> tuple[int, int]:
+    """The size that the weights were trained for; else a usual one."""
     from archdsl.checking import nearest_size
 
-    allowed = nearest_size(net.ir, dict(zip("HW", DEFAULT_SIZE, strict=True)))
+    wanted = Trained.of(weights).size or DEFAULT_SIZE
+    allowed = nearest_size(net.ir, dict(zip("HW", wanted, strict=True)))
     return allowed["H"], allowed["W"]
 
 
@@ -126,12 +129,8 @@ def _describe(weights: Weights | None) -> Description:
     if weights is None:
         return Description(weights="random")
     kind: WeightsKind = "partial" if weights.metadata.get("random") else "given"
-    names, palette = (weights.metadata.get(key) for key in ("class_names", "palette"))
-    return Description(
-        weights=kind,
-        class_names=tuple(names) if names else None,
-        palette=tuple((r, g, b) for r, g, b in palette) if palette else None,
-    )
+    trained = Trained.of(weights)
+    return Description(weights=kind, class_names=trained.class_names, palette=trained.palette)
 
 
 def _report(net: Network, made: CompiledModel) -> str:

@@ -25,6 +25,34 @@ class Weights:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What weights know of the data set they were trained on; None for what they do not."""
+
+    class_names: tuple[str, ...] | None = None
+    palette: tuple[tuple[int, int, int], ...] | None = None
+    size: tuple[int, int] | None = None
+    """Height and width at which the network saw the images."""
+
+    @classmethod
+    def of(cls, weights: Weights | None) -> Trained:
+        """Raises ArchError E0812 where a file says it in another form."""
+        from archdsl.diagnostics import ArchError, Diagnostic
+
+        if weights is None:
+            return cls()
+        names, palette, size = (weights.metadata.get(key) for key in ("class_names", "palette", "size"))
+        try:
+            return cls(
+                tuple(str(name) for name in names) if names else None,
+                tuple((int(r), int(g), int(b)) for r, g, b in palette) if palette else None,
+                (int(size[0]), int(size[1])) if size else None,
+            )
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            message = f"the header of {weights.path} is damaged: {error}"
+            raise ArchError([Diagnostic("E0812", message)]) from error
+
+
 def read_weights_file(path: Path | None) -> Weights | None:
     """A weights file, None for none given. Raises ArchError E0812."""
     if path is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archdsl.cli.loading import load_module, load_network, read_weights_file
+from archdsl.cli.loading import Trained, load_module, load_network, read_weights_file
 from archdsl.cli.run import SAMPLE_SIZE, Segmenter
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.images import CITYSCAPES_NAMES, default_palette
@@ -24,7 +24,7 @@ def from_artifact(folder: Path) -> Segmenter:
     model = load(folder)
     manifest = model.manifest
     spec_names = manifest.class_names
-    count = _classes(model.graph)
+    count = class_count(model.graph)
     return Segmenter(
         folder.name,
         model,
@@ -41,22 +41,23 @@ def from_spec(spec: str, network: str | None, settings: dict[str, Any], weights:
     """A spec's network in plain eager PyTorch. Raises ArchError for a spec or weights at fault."""
     given = read_weights_file(weights)
     net = load_network(spec, network, settings, given)
-    count = _classes(net.ir)
+    count = class_count(net.ir)
     module = load_module(net, given).eval()
+    trained = Trained.of(given)
     return Segmenter(
         Path(spec).stem,
         module,
         net.ir,
         net.preprocessing,
-        class_names(count),
-        default_palette(count),
-        SAMPLE_SIZE,
+        trained.class_names or class_names(count),
+        trained.palette or default_palette(count),
+        trained.size or SAMPLE_SIZE,
         "random" if given is None else "partial" if given.metadata.get("random") else "given",
     )
 
 
-def _classes(graph: Graph) -> int:
-    """How many classes the one output tells apart."""
+def class_count(graph: Graph) -> int:
+    """How many classes the one output tells apart. Raises ArchError E0809 where that is not clear."""
     outputs = [out for out in graph.outputs if not out.aux]
     if len(outputs) != 1 or len(graph.inputs) != 1:
         message = (

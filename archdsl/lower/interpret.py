@@ -27,11 +27,12 @@ def execute(
     training: bool,
     keep: Collection[Ref],
     lowerings: Mapping[str, Lowering] = _NONE,
+    still: Collection[str] = (),
 ) -> dict[Ref, Tensor]:
     """Runs nodes in order and returns the values of `keep`; others are let go after their last use.
 
     `state` gives a node's weights by their short names, `sizes` the value of each symbolic size. `lowerings`, by node
-    name, take the place of the ops' own.
+    name, take the place of the ops' own. Nodes named in `still` run as in evaluation though the others train.
     """
     nodes = tuple(nodes)
     unread = Counter(ref for node in nodes for ref in node.inputs)
@@ -39,7 +40,8 @@ def execute(
     values: dict[Ref, Tensor] = {}
     for node in nodes:
         operands = tuple(values[ref] for ref in node.inputs)
-        values.update(_results(node, operands, feeds, state, sizes, training, lowerings.get(node.name)))
+        trains = training and node.name not in still
+        values.update(_results(node, operands, feeds, state, sizes, trains, lowerings.get(node.name)))
         unread.subtract(node.inputs)
         for ref in (*node.inputs, *node.refs):
             if unread[ref] <= 0:

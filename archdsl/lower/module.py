@@ -57,6 +57,8 @@ class ArchModule(WeightTree):
         super().__init__()
         self._graph = graph
         self._network = network
+        self.still: frozenset[str] = frozenset()
+        """Nodes that run as in evaluation though the module trains: norms that keep their statistics, for example."""
         for key, spec in layout(graph).items():
             self.put(key, weights[key], trainable=spec.trainable, buffer=spec.buffer)
         self._state = {
@@ -110,6 +112,7 @@ class ArchModule(WeightTree):
             training=self.training,
             keep=set(wanted.values()),
             lowerings=self._lowerings,
+            still=self.still,
         )
         if len(wanted) == 1:
             return values[next(iter(wanted.values()))]

@@ -13,7 +13,7 @@ from PIL import Image
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.images import UNREADABLE, read_rgb
 from archdsl.training.data.labels import LabelTable
-from archdsl.training.data.sample import Sample
+from archdsl.training.data.sample import Pixels, Sample
 
 Pair = tuple[Path, Path]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -34,11 +34,15 @@ class Pairs:
 
     def __getitem__(self, index: int) -> Sample:
         image_path, mask_path = self.pairs[index]
-        image = read_rgb(image_path)
-        labels = self.table.decode(read_mask(mask_path, self.table.kind == "colours"), str(mask_path))
+        image, labels = read_rgb(image_path), self.labels_of(index)
         if image.shape[:2] != labels.shape:
             raise _sizes_differ(image_path, image.shape[:2], mask_path, labels.shape)
         return Sample(image, labels)
+
+    def labels_of(self, index: int) -> Pixels:
+        """Labels [H, W] without their image. Raises ArchError for a mask that cannot be used."""
+        path = self.pairs[index][1]
+        return self.table.decode(read_mask(path, self.table.kind == "colours"), str(path))
 
     def name_of(self, index: int) -> str:
         return str(self.pairs[index][0])

@@ -1,0 +1,224 @@
+"""The parts of a training: schedules, optimisers, averages, prediction, scoring, state."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from archdsl.runtime.segment import prepare
+from torch import Tensor
+
+import archdsl
+from archdsl.diagnostics import ArchError
+from archdsl.lower.module import ArchModule
+from archdsl.network import Network
+from archdsl.training.average import Average, precise_statistics
+from archdsl.training.data.streets import open_source
+from archdsl.training.evaluate import evaluate
+from archdsl.training.optimizer import freeze, make_optimizer, restore, tensors_of
+from archdsl.training.predict import Predictor, Views, starts
+from archdsl.training.preprocess import normalise
+from archdsl.training.processes import Processes
+from archdsl.training.recipes.schema import Norm, Optimizer, Schedule
+from archdsl.training.schedule import factor
+from archdsl.training.state import BEFORE, STATE, State, load_state, save_state
+
+SPEC = """arch 1
+
+network Tiny(classes: int = 11) {
+  in image [3, H, W]
+  s2 = image -> conv(8, 3, stride=2) -> bn -> relu
+  s4 = s2 -> conv(8, 3, stride=2) -> bn -> relu
+  out logits = s4 -> conv(classes, bias=true) -> resize(like=image)
+}
+"""
+
+
+WHOLE = Views()
+
+
+def tiny() -> Network:
+    return archdsl.loads(SPEC)
+
+
+def rates(steps: int = 100, **given: object) -> list[float]:
+    schedule = Schedule.model_validate(given)
+    return [factor(schedule, step, steps) for step in range(steps + 1)]
+
+
+def test_poly_is_the_papers_formula() -> None:
+    """(1 - t/T)^0.9, and with warm-up a linear rise from its share of it."""
+    plain, warm = rates(kind="poly"), rates(kind="poly", warmup=10, warmup_from=0.1)
+    assert plain[50] == pytest.approx(0.5**0.9) and plain[0] == 1 and plain[100] == 0
+    assert warm[0] == pytest.approx(0.1) and warm[5] == pytest.approx(0.55 * plain[5]) and warm[10:] == plain[10:]
+
+
+def test_other_schedules() -> None:
+    """Cosine falls by half in the middle; one-cycle rises, then falls; constant stays; a share is a share of all."""
+    assert rates(kind="cosine")[50] == pytest.approx(0.5)
+    one = rates(kind="one_cycle", warmup=0.3)
+    assert one[0] == pytest.approx(1 / 25) and one[30] == pytest.approx(1) and one[100] == pytest.approx(0)
+    assert one[:31] == sorted(one[:31]) and one[30:] == sorted(one[30:], reverse=True)
+    assert set(rates(kind="constant")) == {1.0}
+    assert rates(kind="constant", warmup=0.1, warmup_from=0) == rates(kind="constant", warmup=10, warmup_from=0)
+
+
+def decayed(module: ArchModule, **given: object) -> set[str]:
+    optimizer = make_optimizer(module, Optimizer.model_validate({"weight_decay": 0.1, **given}))
+    by_id = {id(p): name for name, p in module.named_parameters()}
+    return {by_id[id(p)] for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
+
+
+def test_weight_decay_leaves_norms_and_biases() -> None:
+    """By default; RegSeg's way leaves norms alone; both kinds of optimiser."""
+    module = tiny().module()
+    weights = {name for name, p in module.named_parameters() if p.ndim > 1}
+    biases = {name for name, _ in module.named_parameters() if name.endswith("conv1.bias")}
+    assert decayed(module) == decayed(module, kind="adamw") == weights
+    assert decayed(module, no_decay="norms") == weights | biases and biases
+    assert len(decayed(module, no_decay="nothing")) == len(list(module.parameters()))
+
+
+def test_groups_have_their_rate_and_zero_freezes() -> None:
+    """The longest prefix counts; frozen parameters stay out, and their norms keep their statistics."""
+    module = tiny().module()
+    settings = Optimizer.model_validate({"groups": [{"prefix": "s2", "lr": 0}, {"prefix": "s4", "lr": 0.1}]})
+    freeze(module, settings, Norm())
+    optimizer = make_optimizer(module, settings)
+    assert {g["scale"] for g in optimizer.param_groups} == {0.1, 1.0}
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    module.train()
+    module(torch.randn(2, 3, 16, 16)).sum().backward()
+    optimizer.step()
+    changed = {k.split(".")[0] for k, v in module.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed == {"s4", "logits"}
+    with pytest.raises(ArchError, match="did you mean `s4`"):
+        make_optimizer(module, Optimizer.model_validate({"groups": [{"prefix": "s44"}]}))
+
+
+def test_an_optimiser_comes_back() -> None:
+    """After its state is put into a new one, both take the same step."""
+    states = []
+    module = tiny().module()
+    first = make_optimizer(module, Optimizer(kind="adamw"))
+    for _ in range(2):
+        module(torch.ones(1, 3, 16, 16)).square().mean().backward()
+        first.step()
+    other = tiny().module()
+    other.load_state_dict(module.state_dict())
+    second = make_optimizer(other, Optimizer(kind="adamw"))
+    restore(second, {k: v.clone() for k, v in tensors_of(first).items()})
+    for m, optimizer in ((module, first), (other, second)):
+        optimizer.zero_grad()
+        m(torch.ones(1, 3, 16, 16)).square().mean().backward()
+        optimizer.step()
+        states.append(m.state_dict())
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+
+
+def test_the_average_follows() -> None:
+    """After one step it is a tenth of the old and nine of the new; late it moves by 1 - decay."""
+    module = tiny().module()
+    average = Average(module, 0.9)
+    start = module.s2.conv1.weight.detach().clone()  # type: ignore[union-attr, operator]
+    with torch.no_grad():
+        module.s2.conv1.weight.add_(1)  # type: ignore[union-attr, operator]
+    average.update(module, 0)
+    assert torch.allclose(average.module.s2.conv1.weight, start + 0.9)  # type: ignore[union-attr, arg-type]
+    average.update(module, 10_000)
+    assert torch.allclose(average.module.s2.conv1.weight, start + 0.91)  # type: ignore[union-attr, arg-type]
+
+
+def test_precise_statistics_are_the_means_over_batches() -> None:
+    """The first norm's running mean is that of its input over all batches; still norms keep theirs."""
+    module = tiny().module()
+    batches = [torch.randn(2, 3, 16, 16) + i for i in range(3)]
+    assert precise_statistics(module, batches) == 3
+    weight = module.s2.conv1.weight  # type: ignore[union-attr]
+    inputs = [torch.nn.functional.conv2d(b, weight, stride=2, padding=1) for b in batches]  # type: ignore[arg-type]
+    expected = torch.stack([i.mean((0, 2, 3)) for i in inputs]).mean(0)
+    assert torch.allclose(module.s2.bn1.running_mean, expected, atol=1e-5)  # type: ignore[union-attr, arg-type]
+    freeze(module, Optimizer(), Norm(freeze=True))
+    precise_statistics(module, [torch.zeros(1, 3, 16, 16)])
+    assert torch.allclose(module.s2.bn1.running_mean, expected, atol=1e-5)  # type: ignore[union-attr, arg-type]
+
+
+@pytest.mark.parametrize("text", ["rgb(mean=[0.1, 0.2, 0.3], std=[1, 2, 3])", "bgr(scale=1)"])
+def test_training_and_run_see_the_same_input(text: str) -> None:
+    """Pixels become the input as `run` makes it, whatever the preprocessing says."""
+    net = archdsl.loads(SPEC.replace("[3, H, W]", f"[3, H, W] = {text}"))
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    ours = normalise(torch.from_numpy(image).permute(2, 0, 1)[None], net.preprocessing, 3)
+    assert torch.equal(ours, prepare(image, net.preprocessing, 3))
+
+
+def predictor(views: Views = WHOLE, network: object = None) -> Predictor:
+    net = tiny()
+    return Predictor(network or net.module(1).eval(), net.ir, torch.device("cpu"), views)  # type: ignore[arg-type]
+
+
+def images(count: int = 2, size: tuple[int, int] = (32, 64)) -> Tensor:
+    return torch.randint(0, 256, (count, 3, *size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def test_windows_cover_everything() -> None:
+    """They begin at 0, end at the end, and leave no gap; a pointwise network gives the same whole or in windows."""
+    for side, window, overlap in ((100, 40, 1 / 3), (100, 100, 0.5), (101, 33, 0.0), (20, 40, 0.3)):
+        found = starts(side, window, overlap)
+        assert found[0] == 0 and found[-1] + window >= side
+        assert all(b - a <= window for a, b in pairwise(found))
+
+    def pointwise(x: Tensor) -> Tensor:
+        return torch.cat([x, -x], 1)
+
+    whole = predictor(network=pointwise).probabilities(images())
+    parts = predictor(Views(window=(16, 24)), pointwise).probabilities(images())
+    assert torch.allclose(whole, parts, atol=1e-6)
+
+
+def test_flipping_makes_a_network_symmetric() -> None:
+    """With the mirrored view averaged in, a mirrored image gets the mirrored answer."""
+    both = predictor(Views(flip=True))
+    assert torch.allclose(both.probabilities(images()), both.probabilities(images().flip(-1)).flip(-1), atol=1e-5)
+
+
+def test_several_scales_are_averaged() -> None:
+    """The mean of what each scale gives alone, at the image's size."""
+    alone = [predictor(Views((s,))).probabilities(images()) for s in (0.5, 1.5)]
+    assert torch.allclose(predictor(Views((0.5, 1.5))).probabilities(images()), sum(alone) / 2, atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_shards_count_every_image_once() -> None:
+    """Three processes' shares of seven images add up to all of them, whatever the batch."""
+    data = open_source("7@32x64").split("train")
+    whole = evaluate(predictor(), data, open_source("").classes)
+
+    class Alone(Processes):
+        def total(self, tensor: Tensor) -> Tensor:
+            return tensor
+
+    parts = [evaluate(predictor(), data, open_source("").classes, batch=2, among=Alone(r, 3)) for r in range(3)]
+    assert torch.equal(sum(p.confusion.counts for p in parts), whole.confusion.counts)  # type: ignore[arg-type]
+    assert torch.equal(sum(p.boundary.counts for p in parts), whole.boundary.counts)  # type: ignore[arg-type]
+    assert whole.images == 7 and parts[0].images == 7
+
+
+def test_a_state_that_is_damaged_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flipped bit or a cut file is noticed, and the state before it is taken; with neither there is an error."""
+    for step in (1, 2):
+        save_state(tmp_path, State({"module.w": torch.full((100,), float(step))}, {"step": step}))
+    assert load_state(tmp_path).facts["step"] == 2
+    path = tmp_path / STATE
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert load_state(tmp_path).facts["step"] == 1
+    assert "was changed since it was written" in capsys.readouterr().err
+    path.write_bytes(content[:50])
+    assert load_state(tmp_path).part("module")["w"][0] == 1
+    (tmp_path / BEFORE).unlink()
+    with pytest.raises(ArchError, match="E0834"):
+        load_state(tmp_path)
