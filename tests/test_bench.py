@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -116,21 +117,31 @@ def test_a_peer_that_is_missing_says_how_to_install_it(monkeypatch: pytest.Monke
     assert PEERS["onnxruntime"].missing(case(dtype="bfloat16")) == "its CPU kernels have no bfloat16 convolution"
 
 
+class Waits:
+    """A peer that does nothing, and whose clock says that it took some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __call__(self) -> None:
+        return None
+
+    def missing(self, at: Case) -> str | None:
+        return None
+
+    def prepare(self, at: Case) -> Ready:
+        return Ready(self, lambda _: at.reference)
+
+
 def quick(monkeypatch: pytest.MonkeyPatch, **delays: float) -> None:
-    """Peers that only wait, and count how often they do."""
-    import time
+    """Peers, and a clock on which they take what they say and archdsl a millisecond, however busy the machine is."""
 
-    class Waits:
-        def __init__(self, delay: float) -> None:
-            self.delay = delay
-
-        def missing(self, at: Case) -> str | None:
-            return None
-
-        def prepare(self, at: Case) -> Ready:
-            return Ready(lambda: time.sleep(self.delay), lambda _: at.reference)
+    def timed(run: Callable[[], object], device: torch.device) -> float:
+        run()
+        return run.seconds if isinstance(run, Waits) else 0.001
 
     monkeypatch.setattr(rounds, "PEERS", {name: Waits(delay) for name, delay in delays.items()})
+    monkeypatch.setattr(rounds, "timed", timed)
 
 
 def test_slow_contenders_leave_after_the_first_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
