@@ -30,18 +30,19 @@ class Located:
 def locate(path: str) -> Located:
     """Finds a spec: the file itself, or a shipped one that goes by the same name (`specs/regseg.arch`)."""
     if not Path(path).exists():
-        shipped = shipped_specs().get(Path(path).name)
-        if shipped is not None and path.removeprefix("./") in (Path(path).name, SHIPPED_PREFIX + Path(path).name):
+        asked = path.removeprefix("./").removeprefix(SHIPPED_PREFIX)
+        shipped = next((spec for name, spec in shipped_specs().items() if asked in (name, spec.name)), None)
+        if shipped is not None:
             return Located(path, str(shipped), True)
     return Located(path, path)
 
 
 def shipped_specs() -> dict[str, Path]:
-    """The specs installed with archdsl, by file name."""
+    """The specs installed with archdsl, by their path inside `specs` (`regseg.arch`, `zoo/bisenetv2.arch`)."""
     import archdsl.specs
 
     folder = Path(archdsl.specs.__file__ or "").parent
-    return {p.name: p for p in sorted(folder.glob("*.arch"))}
+    return {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*.arch"))}
 
 
 def shipped_map(path: str) -> Path | None:

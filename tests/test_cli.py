@@ -126,6 +126,7 @@ def test_shipped_specs_are_found_by_name(tmp_path: Path) -> None:
     done = archdsl("check", "specs/dwrseg.arch", cwd=tmp_path)
     assert "taking the one shipped with archdsl" in done.stderr
     assert "2,537,059 parameters" in done.stdout
+    assert "3,358,627 parameters" in archdsl("check", "zoo/bisenetv2.arch", cwd=tmp_path).stdout
 
 
 def test_fmt_changes_only_the_layout(folder: Path) -> None:

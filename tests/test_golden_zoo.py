@@ -17,8 +17,10 @@ pytestmark = needs_golden
 
 # golden file -> spec under specs/zoo, network (None: its first), parameters, map (where it is not the spec's)
 ZOO: dict[str, tuple[str, str | None, dict[str, Any], str | None]] = {
+    "bisenetv2": ("bisenetv2", None, {}, None),
     "cgnet": ("cgnet", "CGNetCamVid", {}, None),
     "contextnet": ("contextnet", None, {}, None),
+    "ddrnet23_slim": ("ddrnet", "DDRNet23Slim", {}, None),
     "deeplab_largefov": ("deeplab_largefov", None, {}, None),
     "enet": ("enet", None, {}, None),
     "enet2018": ("enet", "ENet2018", {}, "enet2018"),

@@ -384,3 +384,15 @@ def test_guess_by_shapes_that_occur_once(tmp_path: Path) -> None:
     safetensors.torch.save_file(state, tmp_path / "x.safetensors")
     matched = import_weights(graph, tmp_path / "x.safetensors", guess=True).matched
     assert dict(matched) == {"z.weight": "y.conv1.weight", "a.weight": "y.conv2.weight", "a.bias": "y.conv2.bias"}
+
+
+def test_auxiliary_heads_that_a_checkpoint_lacks_start_anew(tmp_path: Path) -> None:
+    """What exists in training only may be missing: it starts as in training, and is named."""
+    text = TEXT.replace("  out logits", "  aux out early = s2 -> conv(2) as early\n  out logits")
+    graph = archdsl.loads(text).ir
+    deployed = {name: torch.ones(spec.shape) for name, spec in layout(graph).items() if not name.startswith("early")}
+    torch.save(deployed, tmp_path / "deployed.pth")
+    report = import_weights(graph, tmp_path / "deployed.pth")
+    assert report.complete and report.fresh == ("early.early.weight",)
+    assert torch.equal(report.state["early.early.weight"], initial_weights(graph)["early.early.weight"])
+    assert set(report.state) == set(layout(graph))

@@ -85,7 +85,7 @@ def _write(net: Network, report: ImportReport, output: Path, checkpoint: Path, p
             "parameters": net.parameters,
             "preprocessing": asdict(net.preprocessing),
             "imported_from": checkpoint.name,
-            "random": list(report.missing),
+            "random": [*report.missing, *report.fresh],
         },
     )
 
@@ -97,5 +97,7 @@ def _tell(report: ImportReport, output: Path) -> None:
     remarks = report.diagnostics(Severity.WARNING)
     if remarks:
         print(render_all(remarks, color=use_color(sys.stderr)), file=sys.stderr)
+    if report.fresh:
+        print(f"{len(report.fresh):,} tensors of auxiliary heads start anew", file=sys.stderr)
     how = "by order and shape" if report.guessed else "by name"
     typer.echo(f"{len(report.matched):,} tensors matched {how}, {len(report.ignored):,} passed over: {output}")

@@ -17,6 +17,7 @@ from archdsl.ir.op import WeightSpec
 from archdsl.ir.state import layout
 from archdsl.lower.checkpoints import is_safetensors, read_checkpoint
 from archdsl.lower.name_map import NameMap
+from archdsl.lower.weights import initial_weights
 
 SHOWN = 20
 """How many names one diagnostic lists before it counts the rest."""
@@ -45,7 +46,8 @@ class ImportReport:
     """What an import brought in, and everything that did not match.
 
     `state` has the tensors by our names, as float32; `matched` pairs of a foreign name and ours; `missing` our names
-    that nothing came for; `unexpected` foreign names that nothing here is called; `ignored` those passed over.
+    that nothing came for; `unexpected` foreign names that nothing here is called; `ignored` those passed over. What a
+    checkpoint lacks of the auxiliary heads, which exist in training only, is in `fresh`: it starts anew.
     """
 
     state: dict[str, Tensor]
@@ -55,6 +57,7 @@ class ImportReport:
     shape_mismatches: tuple[ShapeMismatch, ...]
     ignored: tuple[str, ...] = ()
     guessed: bool = False
+    fresh: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -114,11 +117,11 @@ def import_weights(
     wanted = layout(graph)
     if guess:
         pairs = _guessed(foreign, wanted, ordered=not is_safetensors(Path(checkpoint_path)))
-        report = _collect(wanted, foreign, [(a, b, foreign[a]) for a, b in pairs], guessed=True)
+        report = _collect(graph, foreign, [(a, b, foreign[a]) for a, b in pairs], guessed=True)
     elif name_map is not None:
-        report = _filled(_collect(wanted, foreign, _mapped(foreign, name_map), name_map), wanted, name_map)
+        report = _filled(_collect(graph, foreign, _mapped(foreign, name_map), name_map), wanted, name_map)
     else:
-        report = _collect(wanted, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
+        report = _collect(graph, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
     if not report.complete and not partial:
         raise ArchError(report.diagnostics())
     check_finite(report.state, checkpoint_path)
@@ -161,13 +164,14 @@ def _check_once(found: Iterable[tuple[str, str, Tensor]], name_map: NameMap) -> 
 
 
 def _collect(
-    wanted: Mapping[str, WeightSpec],
+    graph: Graph,
     foreign: Mapping[str, Tensor],
     found: Iterable[tuple[str, str, Tensor]],
     name_map: NameMap | None = None,
     guessed: bool = False,
 ) -> ImportReport:
     """Sorts what was found into what fits and what does not."""
+    wanted, needed = layout(graph), layout(graph, graph.for_inference())
     known = [(theirs, ours, tensor) for theirs, ours, tensor in found if ours in wanted]
     fits = [(theirs, ours, tensor) for theirs, ours, tensor in known if tuple(tensor.shape) == wanted[ours].shape]
     misfits = [
@@ -177,15 +181,18 @@ def _collect(
     ]
     ignored = {name for name in foreign if _is_unused(name) or (name_map is not None and name_map.ignores(name))}
     taken = {theirs for theirs, _, _ in known} | ignored
-    met = {ours for _, ours, _ in known}
+    lacking = wanted.keys() - {ours for _, ours, _ in known}
+    fresh = tuple(name for name in wanted if name in lacking and name not in needed)
+    state = {ours: tensor.to(torch.float32).clone() for _, ours, tensor in fits}
     return ImportReport(
-        {ours: tensor.to(torch.float32).clone() for _, ours, tensor in fits},
+        state | ({name: tensor for name, tensor in initial_weights(graph).items() if name in fresh} if fresh else {}),
         tuple((theirs, ours) for theirs, ours, _ in fits),
-        tuple(name for name in wanted if name not in met),
+        tuple(name for name in wanted if name in lacking and name in needed),
         tuple(name for name in foreign if name not in taken),
         tuple(misfits),
         tuple(name for name in foreign if name in ignored),
         guessed,
+        fresh,
     )
 
 
