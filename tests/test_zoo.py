@@ -68,7 +68,7 @@ def test_text_is_canonical_and_documented(path: Path) -> None:
 
 @pytest.mark.parametrize(("path", "name"), networks())
 def test_network(path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No error; the text of its graph reads back; it runs at two sizes, trains, and compiles to what the oracle gives."""
+    """No error; its graph's text reads back; it runs at two sizes, trains, and compiles to what the oracle gives."""
     graph = net(path, name).ir
     assert from_text(to_text(graph)) == graph
     weights = initial_weights(graph)

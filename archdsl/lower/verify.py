@@ -47,10 +47,10 @@ class VerificationSize:
 class Verification:
     """What a comparison with the oracle found.
 
-    `error` and `eager_error` (of plain eager in the same dtype, or where that is too small, of eager with every weight
-    rounded otherwise: networks that amplify rounding draw from a wide distribution) are the rms of the difference over the rms of the
+    `error` and `eager_error` (of plain eager in the same dtype) are the rms of the difference over the rms of the
     float64 output, the worst over outputs; for labels, the share of clear pixels that differ. The result is accepted
-    when error ≤ 2 · eager_error + floor.
+    when error ≤ 2 · eager_error + floor. Where it would not be, `eager_error` is that of eager with every weight
+    rounded otherwise, if that is larger: what a network that amplifies rounding gives is one draw of many.
     """
 
     sizes: dict[str, int]
