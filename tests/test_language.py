@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from archdsl.elaborate.network import Elaboration
 from archdsl.ir.graph import Graph
+from archdsl.ir.text import from_text, to_text
+from archdsl.lower.fx import lower_fx
+from archdsl.lower.oracle import run
+from archdsl.lower.weights import initial_weights
 from archdsl.spec import Spec
 
 
@@ -89,6 +94,20 @@ def test_arithmetic_on_maps_broadcasts() -> None:
     made = body('g = image -> global_pool\na = image * g\nb = a + mean(a, "channel")\nout y = 1 - b / 2')
     assert shape(made, "y") == "[3, H, W]"
     assert [n["operator"] for n in made.nodes if n.op == "scalar"] == ["/", "r-"]
+
+
+def test_a_map_meets_a_size_of_the_input() -> None:
+    """A size stays a symbol in the graph, and has its value where the network runs; the graph's text reads back."""
+    made = body("a = image -> conv(2, 3, stride=2)\nout y = a / H + (W - 4)\nout z = W - a")
+    assert [str(n["value"]) for n in made.nodes if n.op == "scalar"] == ["H", "W - 4", "W"]
+    assert from_text(to_text(made)) == made
+    weights = initial_weights(made)
+    found = run(made, weights, torch.ones(1, 3, 6, 10), keep=["a"])
+    torch.testing.assert_close(found["y"], found["a"] / 6 + 6)
+    torch.testing.assert_close(found["z"], 10 - found["a"])
+    code = lower_fx(made, weights)
+    torch.testing.assert_close(code(torch.ones(1, 3, 6, 10))["y"], found["y"])
+
 
 
 def test_split_zip_concat_build_branches() -> None:

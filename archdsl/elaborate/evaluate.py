@@ -182,7 +182,7 @@ class Evaluator:
         if isinstance(a, MapValue) and isinstance(b, MapValue) and symbol in _MAP_OPERATORS:
             return self.apply_op(_MAP_OPERATORS[symbol], [a, b], {}, span)
         for one, other, side in ((a, b, ""), (b, a, "r")):
-            if isinstance(one, MapValue) and is_number(other) and symbol in _MAP_OPERATORS:
+            if isinstance(one, MapValue) and (is_number(other) or isinstance(other, Dim)) and symbol in _MAP_OPERATORS:
                 commutes = symbol in "+*"
                 operator = symbol if commutes or not side else side + symbol
                 if operator == "/" and other == 0:

@@ -16,6 +16,7 @@ REQUIRED: Any = object()
 SettingKind = Literal[
     "int",
     "float",
+    "factor",
     "bool",
     "str",
     "size",
@@ -28,7 +29,7 @@ SettingKind = Literal[
     "map",
     "int_or_none",
 ]
-"""`size`: an int or a (height, width) pair; `dims`: a pair of sizes; `sizes`: a list of ints; `map`: a feature map.
+"""`factor`: a number or a size of the input's; `size`: an int or a (height, width) pair; `dims`: a pair of sizes; `sizes`: a list of ints; `map`: a feature map.
 Sizes in `dims`, `amounts` and `offset` may be symbolic."""
 
 

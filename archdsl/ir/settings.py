@@ -16,6 +16,7 @@ _WORDS = {
     "int": "an integer",
     "int_or_none": "an integer or none",
     "float": "a number",
+    "factor": "a number or a size",
     "bool": "true or false",
     "str": "a string",
     "size": "an integer or a (height, width) pair",
@@ -101,6 +102,10 @@ def _float(op: Op, spec: SettingSpec, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(op, spec, value)
     return float(_bounded(op, spec, value))
+
+
+def _factor(op: Op, spec: SettingSpec, value: Any) -> float | Dim:
+    return value if isinstance(value, Dim) else _float(op, spec, value)
 
 
 def _bool(op: Op, spec: SettingSpec, value: Any) -> bool:
@@ -205,6 +210,7 @@ _FORMS = {
     "int": _int,
     "int_or_none": _int,
     "float": _float,
+    "factor": _factor,
     "bool": _bool,
     "str": _str,
     "size": _size,
