@@ -109,7 +109,6 @@ def test_a_map_meets_a_size_of_the_input() -> None:
     torch.testing.assert_close(code(torch.ones(1, 3, 6, 10))["y"], found["y"])
 
 
-
 def test_split_zip_concat_build_branches() -> None:
     """A comprehension over parts and rates makes a dilated conv for each part."""
     made = body(

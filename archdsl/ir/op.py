@@ -29,8 +29,8 @@ SettingKind = Literal[
     "map",
     "int_or_none",
 ]
-"""`factor`: a number or a size of the input's; `size`: an int or a (height, width) pair; `dims`: a pair of sizes; `sizes`: a list of ints; `map`: a feature map.
-Sizes in `dims`, `amounts` and `offset` may be symbolic."""
+"""`factor`: a number or a size of the input's; `size`: an int or a (height, width) pair; `dims`: a pair of sizes;
+`sizes`: a list of ints; `map`: a feature map."""
 
 
 class OpError(Exception):

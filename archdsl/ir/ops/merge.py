@@ -64,7 +64,6 @@ for _name, _doc in {
 register(Op("sum", "Sum of any number of maps.", inputs=("maps*",), shape=broadcast, access=_elementwise_access))
 
 
-
 def _scaled(call: OpCall) -> tuple[MapType, ...]:
     if call["operator"] == "/" and isinstance(call["value"], Dim):
         call.require_positive(call["value"])
