@@ -99,7 +99,7 @@ def test_arithmetic_on_maps_broadcasts() -> None:
 def test_a_map_meets_a_size_of_the_input() -> None:
     """A size stays a symbol in the graph, and has its value where the network runs; the graph's text reads back."""
     made = body("a = image -> conv(2, 3, stride=2)\nout y = a / H + (W - 4)\nout z = W - a")
-    assert [str(n["value"]) for n in made.nodes if n.op == "scalar"] == ["H", "W - 4", "W"]
+    assert [str(n["value"]) for n in made.nodes if n.op == "size_scalar"] == ["H", "W - 4", "W"]
     assert from_text(to_text(made)) == made
     weights = initial_weights(made)
     found = run(made, weights, torch.ones(1, 3, 6, 10), keep=["a"])

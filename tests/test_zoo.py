@@ -25,16 +25,19 @@ from archdsl.spec import Spec
 
 ROOT = Path(__file__).parents[1] / "specs"
 FILES = sorted(ROOT.rglob("*.arch"))
-HEAVY = 40_000_000
-"""Networks with more parameters are run in the slow tests only, as are the variants of a file's first network."""
+HEAVY = {"DeepLabV3Plus", "DeepLabV3PlusXception", "ICNet", "SegNet"}
+"""Networks that are run in the slow tests only, as are the variants of a file's first network."""
+QUICK = {"ICNetAdaptive"}
+"""Variants that are run in the quick ones."""
 
 
 def networks() -> list[pytest.param]:  # type: ignore[valid-type]
     found = []
     for path in FILES:
         for position, name in enumerate(Spec.read(str(path)).networks):
-            slow = [pytest.mark.slow] if position else []
-            found.append(pytest.param(path, name, marks=slow, id=f"{path.stem}-{name}"))
+            quick = name not in HEAVY and (position == 0 or name in QUICK)
+            marks = [] if quick else [pytest.mark.slow]
+            found.append(pytest.param(path, name, marks=marks, id=f"{path.stem}-{name}"))
     return found
 
 

@@ -182,12 +182,13 @@ class Evaluator:
         if isinstance(a, MapValue) and isinstance(b, MapValue) and symbol in _MAP_OPERATORS:
             return self.apply_op(_MAP_OPERATORS[symbol], [a, b], {}, span)
         for one, other, side in ((a, b, ""), (b, a, "r")):
-            if isinstance(one, MapValue) and (is_number(other) or isinstance(other, Dim)) and symbol in _MAP_OPERATORS:
+            op = "scalar" if is_number(other) else "size_scalar" if isinstance(other, Dim) else None
+            if isinstance(one, MapValue) and op and symbol in _MAP_OPERATORS:
                 commutes = symbol in "+*"
                 operator = symbol if commutes or not side else side + symbol
                 if operator == "/" and other == 0:
                     raise Fault("E0406", "division by zero", span)
-                return self.apply_op("scalar", [one], {"operator": operator, "value": other}, span)
+                return self.apply_op(op, [one], {"operator": operator, "value": other}, span)
         return ar.arithmetic(symbol, a, b, span)
 
     def _negative(self, expr: t.Negative) -> Any:

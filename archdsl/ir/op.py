@@ -16,7 +16,7 @@ REQUIRED: Any = object()
 SettingKind = Literal[
     "int",
     "float",
-    "factor",
+    "dim",
     "bool",
     "str",
     "size",
@@ -29,7 +29,7 @@ SettingKind = Literal[
     "map",
     "int_or_none",
 ]
-"""`factor`: a number or a size of the input's; `size`: an int or a (height, width) pair; `dims`: a pair of sizes;
+"""`dim`: a symbolic size; `size`: an int or a (height, width) pair; `dims`: a pair of sizes;
 `sizes`: a list of ints; `map`: a feature map."""
 
 
@@ -161,7 +161,7 @@ def register(op: Op) -> Op:
     return op
 
 
-_OPERATORS = frozenset({"input", "add", "sub", "mul", "div", "scalar"})
+_OPERATORS = frozenset({"input", "add", "sub", "mul", "div", "scalar", "size_scalar"})
 
 
 def in_language(name: str) -> bool:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from archdsl.ir.dims import MAX_PERIOD, Dim, at_least, grows, value_at
+from archdsl.ir.dims import MAX_PERIOD, Dim, Size, at_least, grows, value_at
 from archdsl.ir.op import REQUIRED, Op, OpError, SettingSpec
 
 MAX_SCALE = 1024
@@ -16,7 +16,7 @@ _WORDS = {
     "int": "an integer",
     "int_or_none": "an integer or none",
     "float": "a number",
-    "factor": "a number or a size",
+    "dim": "a size",
     "bool": "true or false",
     "str": "a string",
     "size": "an integer or a (height, width) pair",
@@ -104,8 +104,8 @@ def _float(op: Op, spec: SettingSpec, value: Any) -> float:
     return float(_bounded(op, spec, value))
 
 
-def _factor(op: Op, spec: SettingSpec, value: Any) -> float | Dim:
-    return value if isinstance(value, Dim) else _float(op, spec, value)
+def _dim(op: Op, spec: SettingSpec, value: Any) -> Size:
+    return value if isinstance(value, Dim) else _int(op, spec, value)
 
 
 def _bool(op: Op, spec: SettingSpec, value: Any) -> bool:
@@ -210,7 +210,7 @@ _FORMS = {
     "int": _int,
     "int_or_none": _int,
     "float": _float,
-    "factor": _factor,
+    "dim": _dim,
     "bool": _bool,
     "str": _str,
     "size": _size,

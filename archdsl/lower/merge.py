@@ -51,6 +51,7 @@ _SCALAR = {
 
 
 @lowers("scalar")
+@lowers("size_scalar")
 def scalar(call: Applied) -> Tensor:
     return _SCALAR[call["operator"]](call.x, call["value"])
 

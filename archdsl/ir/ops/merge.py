@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archdsl.ir.access import POINTWISE, Access, Context
-from archdsl.ir.dims import Dim, Size
+from archdsl.ir.dims import Size
 from archdsl.ir.graph import MapType
 from archdsl.ir.op import Op, OpCall, OpError, SettingSpec, register
 from archdsl.ir.ops.convolution import divisors_near
@@ -64,21 +64,29 @@ for _name, _doc in {
 register(Op("sum", "Sum of any number of maps.", inputs=("maps*",), shape=broadcast, access=_elementwise_access))
 
 
-def _scaled(call: OpCall) -> tuple[MapType, ...]:
-    if call["operator"] == "/" and isinstance(call["value"], Dim):
+_OPERATOR = SettingSpec("operator", "str", doc="which", choices=("+", "-", "*", "/", "r-", "r/"))
+
+register(
+    Op(
+        "scalar",
+        "A map and a number: `operator` is + - * / or, with the number on the left, r- and r/.",
+        (_OPERATOR, SettingSpec("value", "float", doc="the number")),
+    )
+)
+
+
+def _sized(call: OpCall) -> tuple[MapType, ...]:
+    if call["operator"] == "/":
         call.require_positive(call["value"])
     return (call.inputs[0],)
 
 
 register(
     Op(
-        "scalar",
-        "A map and a number, or a size: `operator` is + - * / or, with the number on the left, r- and r/.",
-        (
-            SettingSpec("operator", "str", doc="which", choices=("+", "-", "*", "/", "r-", "r/")),
-            SettingSpec("value", "factor", doc="the number"),
-        ),
-        shape=_scaled,
+        "size_scalar",
+        "A map and a size, known with the input: `operator` as of scalar.",
+        (_OPERATOR, SettingSpec("value", "dim", doc="the size")),
+        shape=_sized,
     )
 )
 

@@ -19,7 +19,7 @@ _LANES = 3
 """A block that spans so many resolutions is one whose inside should be seen."""
 _POINTWISE = frozenset(
     {"bn", "group_norm", "relu", "relu6", "sigmoid", "hsigmoid", "hswish", "silu", "gelu", "tanh", "elu", "prelu"}
-    | {"softmax", "log_softmax", "dropout", "dropout2d", "identity", "scalar"}
+    | {"softmax", "log_softmax", "dropout", "dropout2d", "identity", "scalar", "size_scalar"}
 )
 
 
