@@ -86,7 +86,22 @@ def labels_of_resized(
     for start in range(0, height, step):
         rows = slice(start, start + step)
         lines = torch.lerp(x[:, :, above[rows]], x[:, :, below[rows]], share[rows].view(-1, 1))
-        labels[:, :, rows] = _widened(lines, width, scale, align_corners).argmax(1, keepdim=True)
+        labels[:, 0, rows] = _largest(_widened(lines.contiguous(), width, scale, align_corners), narrow)
+    return labels
+
+
+def _largest(scores: Tensor, dtype: torch.dtype) -> Tensor:
+    """The lowest channel with the largest value, [N, h, w], of scores [N, C, h, w].
+
+    On a CPU a class at a time: `argmax` over an axis that is no row of memory takes several times as long.
+    """
+    if scores.device.type != "cpu":
+        return scores.argmax(1)
+    best = scores[:, 0].clone(memory_format=torch.contiguous_format)
+    labels = torch.zeros_like(best, dtype=dtype)
+    for number in range(1, scores.shape[1]):
+        labels.masked_fill_(scores[:, number] > best, number)
+        torch.maximum(best, scores[:, number], out=best)
     return labels
 
 
@@ -157,7 +172,7 @@ def labels_of_guided(
     for start in range(0, offsets.shape[2], step):
         block = slice(start, start + step)
         scores = sample_at(coarse, rows[:, block], columns[:, block], mode=mode, padding=padding)
-        labels[:, :, block] = scores.argmax(1, keepdim=True)
+        labels[:, 0, block] = _largest(scores, labels.dtype)
     return labels
 
 
