@@ -8,7 +8,9 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 from archdsl.runtime.choose import TUNE_SECONDS, choose
+from archdsl.runtime.costs import costs_on
 from archdsl.runtime.engines import Engine, Program, Runner
+from archdsl.runtime.engines.program import check_device
 from archdsl.runtime.machine import versions
 from archdsl.runtime.manifest import DType, Manifest, PassRecord, WeightsKind
 from archdsl.runtime.model import DTYPES, CompiledModel
@@ -18,7 +20,7 @@ from archdsl.ir.graph import Graph
 from archdsl.ir.state import layout
 from archdsl.lower.module import ArchModule
 from archdsl.lower.verify import Verification, verify
-from archdsl.passes import REFERENCE, Costs, PassResult, as_scores, passes_for, run_passes
+from archdsl.passes import REFERENCE, PassResult, as_scores, passes_for, run_passes
 
 OutputKind = Literal["logits", "labels"]
 
@@ -103,9 +105,10 @@ def compile_graph(
     missing = sorted(set(layout(graph)) - set(weights))
     if missing:
         raise ValueError(f"{len(missing)} weights of {graph.name} are missing, {missing[0]} first")
-    costs = Costs(dtype=dtype, size=sizes[0]) if sizes else Costs(dtype=dtype)
-    rewritten, each = run_passes(graph, weights, passes_for(output), costs)
-    program = Program.of(rewritten.graph, rewritten.weights, DTYPES[dtype], torch.device(device), tuple(sizes), batch)
+    place = torch.device(device)
+    check_device(place)
+    rewritten, each = run_passes(graph, weights, passes_for(output), costs_on(place, dtype, sizes))
+    program = Program.of(rewritten.graph, rewritten.weights, DTYPES[dtype], place, tuple(sizes), batch)
     described = description or Description()
     passes = [_record(name, result) for name, result in each.items()]
     manifest = _manifest(graph, program, output, described).model_copy(update={"passes": passes})

@@ -24,6 +24,7 @@ from archdsl.passes.pipeline import REFERENCE, passes_for
 from archdsl.passes.placed_concat import placed_concat
 from archdsl.passes.plain import plain
 from archdsl.passes.pooled_bias import pooled_bias
+from archdsl.passes.space_to_batch import space_to_batch
 from archdsl.passes.split_pointwise import split_pointwise
 from archdsl.passes.through_concat import through_concat
 
@@ -59,6 +60,7 @@ __all__ = [
     "pooled_bias",
     "register",
     "run_passes",
+    "space_to_batch",
     "split_pointwise",
     "through_concat",
 ]

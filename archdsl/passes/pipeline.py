@@ -23,6 +23,7 @@ from archdsl.passes.pad_into_conv import pad_into_conv
 from archdsl.passes.parallel_convs import parallel_convs
 from archdsl.passes.placed_concat import placed_concat
 from archdsl.passes.pooled_bias import pooled_bias
+from archdsl.passes.space_to_batch import space_to_batch
 from archdsl.passes.split_pointwise import split_pointwise
 from archdsl.passes.through_concat import through_concat
 
@@ -42,6 +43,7 @@ _RESTRUCTURE = [
     join_pointwise,
     no_ops,
     parallel_convs,
+    space_to_batch,
 ]
 
 

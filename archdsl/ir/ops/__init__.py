@@ -1,5 +1,5 @@
 """The primitive ops, a family a file. Importing this package registers them all."""
 
-from archdsl.ir.ops import activation, convolution, fused, merge, norm, pooling, resampling, reshaping
+from archdsl.ir.ops import activation, convolution, fused, merge, norm, phases, pooling, resampling, reshaping
 
-__all__ = ["activation", "convolution", "fused", "merge", "norm", "pooling", "resampling", "reshaping"]
+__all__ = ["activation", "convolution", "fused", "merge", "norm", "phases", "pooling", "resampling", "reshaping"]

@@ -23,6 +23,8 @@ class Native:
             return "its kernels are for the CPU"
         if program.dtype not in (torch.float32, torch.bfloat16):
             return "its kernels compute in float32 and bfloat16"
+        if any(node.op == "space_to_batch" for node in program.graph.nodes):
+            return "its plans have one batch for all maps, and dilated convolutions here run on phases as images"
         return build.why_not(program.dtype)
 
     def prepare(self, program: Program) -> Runner:
