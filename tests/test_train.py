@@ -278,6 +278,8 @@ def test_from_spec_to_overlay(tmp_path: Path) -> None:
     assert oracle["miou"] in [x["miou"] for x in scores]
     archdsl_in(tmp_path, "run", "build/tiny")
     archdsl_in(tmp_path, "eval", "build/tiny", "--data", "streets", "--set", "classes=3", code=2)
+    archdsl_in(tmp_path, "compile", "tiny.arch", "--set", "classes=12", "--input", "32x64", "-o", "void")
+    assert "predicting it is a miss" in archdsl_in(tmp_path, "eval", "void", "--data", DATA).stderr
 
 
 @pytest.mark.slow

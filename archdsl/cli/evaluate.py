@@ -88,9 +88,12 @@ def _predictor(
             raise typer.BadParameter(message, param_hint="--scale, --flip, --window")
     else:
         made, graph, classes = _spec(model, network, settings, weights, source, device)
-    if classes != len(source.classes):
-        message = f"{graph.name} tells {classes} classes apart, and {source.name} has {len(source.classes)}"
+    known = len(source.classes)
+    if classes not in (known, known + 1):
+        message = f"{graph.name} tells {classes} classes apart, and {source.name} has {known}"
         raise ArchError([Diagnostic("E0836", message)])
+    if classes == known + 1:
+        print(f"{graph.name} tells void from the {known} classes: predicting it is a miss", file=sys.stderr)
     return Predictor(made, graph, device, views)
 
 

@@ -95,13 +95,14 @@ def _recipes_data(recipe: str | None) -> str | None:
 
 
 def load_for(spec: str, network: str | None, settings: dict[str, Any], source: Source, weights: Any = None) -> Network:
-    """A network for a data set: `classes` is the data set's, unless given. Raises ArchError."""
+    """A network for a data set: `classes` is the data set's, unless given or known to the weights. Raises ArchError."""
     from archdsl.cli.loading import load_network
     from archdsl.spec import Spec, locate
 
     read = Spec.read(locate(spec).path)
     named = network or next(iter(read.networks), None)
-    if "classes" not in settings and named in read.networks and "classes" in read.parameters(named or ""):
+    known = {} if weights is None else weights.metadata.get("parameters", {})
+    if "classes" not in {*settings, *known} and named in read.networks and "classes" in read.parameters(named or ""):
         settings = {**settings, "classes": len(source.classes)}
     return load_network(spec, network, settings, weights)
 
