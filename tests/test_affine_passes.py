@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from pass_nets import add, agree, proven, random_net, random_weights, reasons
+from pass_nets import KERNELS, add, agree, proven, random_net, random_weights, reasons
 
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.graph import Graph, Output, Ref
@@ -35,7 +35,7 @@ def _conv(builder: GraphBuilder, x: Ref, dice: random.Random, **settings: object
 
 def _number_after(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
     kinds = [
-        lambda: _conv(builder, x, dice, kernel=3),
+        lambda: _conv(builder, x, dice, kernel=dice.choice(KERNELS), padding="same"),
         lambda: add(builder, "depthwise", x, bias=dice.random() < 0.5),
         lambda: add(builder, "conv_transpose", x, out=8, kernel=2, stride=2, groups=dice.choice([1, 2])),
     ]
@@ -65,7 +65,7 @@ def _next_unpadded(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[
     y = _affine(builder, add(builder, "relu", x), dice)
     if dice.random() < 0.3:
         return add(builder, "depthwise", y, kernel=1, multiplier=2), 1
-    return _conv(builder, y, dice, kernel=dice.choice([1, 2]), padding=0), 1
+    return _conv(builder, y, dice, kernel=dice.choice([1, 2, (1, 3), (3, 2)]), padding=0), 1
 
 
 def _two_next(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:

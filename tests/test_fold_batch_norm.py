@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pass_nets import KERNELS, noise, random_weights
 from torch import Tensor
 
 import archdsl.ir.ops  # noqa: F401
@@ -18,23 +19,17 @@ from archdsl.passes import PASSES, fold_batch_norm, inference_only, run_passes
 from archdsl.spec import Spec, locate
 
 
-def _noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def _random_weights(graph: Graph) -> dict[str, Tensor]:
-    """Weights with statistics of all kinds: negative scales, means away from zero, variances near zero."""
-    weights = {key: _noise(*spec.shape, seed=seed) for seed, (key, spec) in enumerate(layout(graph).items())}
-    return {key: tensor.square() if key.endswith("running_var") else tensor for key, tensor in weights.items()}
-
-
 def _random_convolution(builder: GraphBuilder, x: Ref, dice: random.Random) -> Ref:
     channels, bias = builder.type_of(x).channels, dice.random() < 0.5
     out, groups = dice.choice([4, 8, 12]), dice.choice([1, 2, 4])
-    dilation = dice.choice([1, 2])
+    dilation, multiplier = dice.choice([1, 2]), dice.choice([1, 2]) if channels < 16 else 1
     settings: dict[str, dict[str, Any]] = {
-        "conv": {"out": out, "kernel": 3, "groups": groups, "dilation": dilation},
-        "depthwise": {"kernel": 3, "multiplier": dice.choice([1, 2]) if channels < 16 else 1, "dilation": dilation},
+        "conv": {"out": out, "kernel": dice.choice(KERNELS), "groups": groups, "dilation": dilation},
+        "depthwise": {
+            "kernel": dice.choice(KERNELS),
+            "multiplier": multiplier,
+            "dilation": dilation,
+        },
         "conv_transpose": {"out": out, "kernel": 3, "padding": 1, "groups": groups},
         "deform_conv": {"out": out, "kernel": 1, "groups": groups},
     }
@@ -62,7 +57,7 @@ def _random_net(seed: int) -> tuple[Graph, int]:
 @pytest.mark.parametrize("seed", range(12))
 def test_folding_keeps_every_output_and_fires_wherever_it_can(seed: int) -> None:
     graph, foldable = _random_net(seed)
-    weights, x = _random_weights(graph), _noise(1, 3, 9, 8)
+    weights, x = random_weights(graph), noise(1, 3, 9, 8)
     before = {key: tensor.clone() for key, tensor in weights.items()}
     result = fold_batch_norm(graph, weights)
     norms = sum(node.op == "bn" for node in graph.nodes)
@@ -103,7 +98,7 @@ def _declining(kind: str) -> Graph:
 )
 def test_folding_declines_with_the_reason(kind: str, reasons: list[str]) -> None:
     graph = _declining(kind)
-    weights = _random_weights(graph)
+    weights = random_weights(graph)
     result = fold_batch_norm(graph, weights)
     assert result.fired == () and result.graph == graph
     for declined, reason in zip(result.declined, reasons, strict=True):
@@ -120,7 +115,7 @@ def test_weights_shared_by_places_that_are_normalised_alike_are_folded_once() ->
         y = builder.add("conv", [x], {"out": 5, "kernel": 3}, name=f"{place}.conv1", weights="enc.conv1")[0]
         ends.append(builder.add("bn", [y], name=f"{place}.bn1", weights="enc.bn1")[0])
     graph = builder.finish("Net", [Output("a", ends[0]), Output("b", ends[1])], {"a": ends[0]})
-    weights, x = _random_weights(graph), _noise(1, 3, 8, 10)
+    weights, x = random_weights(graph), noise(1, 3, 8, 10)
     result = fold_batch_norm(graph, weights)
     assert result.fired == ("a.bn1", "b.bn1") and sorted(result.weights) == ["enc.conv1.bias", "enc.conv1.weight"]
     expected, got = run(graph, weights, x), run(result.graph, result.weights, x, keep=["a"])
@@ -137,7 +132,7 @@ def test_a_name_of_the_value_before_the_normalisation_goes_with_it() -> None:
 
 
 def _with_weights(graph: Graph) -> tuple[Graph, dict[str, Tensor]]:
-    return graph, _random_weights(graph)
+    return graph, random_weights(graph)
 
 
 def test_inference_leaves_out_what_is_for_training() -> None:
@@ -152,13 +147,13 @@ def test_inference_leaves_out_what_is_for_training() -> None:
     assert result.fired == ("d1", "d2", "head")
     assert [node.name for node in result.graph.nodes] == ["x", "c1", "r1"]
     assert list(result.weights) == ["c1.weight"] and dict(result.graph.names) == {"y": Ref("c1")}
-    image = _noise(1, 4, 5, 5)
+    image = noise(1, 4, 5, 5)
     assert torch.equal(run(result.graph, result.weights, image)["z"], run(graph, weights, image)["z"])
 
 
 def test_passes_run_one_after_the_other_and_say_what_each_did() -> None:
     graph, foldable = _random_net(0)
-    last, each = run_passes(graph, _random_weights(graph), [inference_only, fold_batch_norm])
+    last, each = run_passes(graph, random_weights(graph), [inference_only, fold_batch_norm])
     assert list(each) == ["inference_only", "fold_batch_norm"]
     assert last is each["fold_batch_norm"] and len(last.fired) == foldable
     assert all(rewrite.promises and rewrite.needs and rewrite.rewrites for rewrite in PASSES.values())
@@ -170,7 +165,7 @@ def test_shipped_specs_fold_what_follows_a_convolution(spec: str, folded: int, a
     elaboration, _ = Spec.read(locate(f"specs/{spec}.arch").path).elaborate()
     assert elaboration is not None and elaboration.graph is not None
     graph = elaboration.graph
-    _, each = run_passes(graph, _random_weights(graph), [fold_batch_norm])
+    _, each = run_passes(graph, random_weights(graph), [fold_batch_norm])
     result = each["fold_batch_norm"]
     assert (len(result.fired), len(result.declined)) == (folded, after_concat)
     assert all("which is concat and no convolution" in declined.reason for declined in result.declined)
