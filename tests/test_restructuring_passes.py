@@ -15,6 +15,7 @@ from archdsl.ir.dims import symbol
 from archdsl.ir.graph import Graph, Output, Ref
 from archdsl.passes import (
     Costs,
+    after_shrinking,
     below_upsample,
     join_pointwise,
     merge_resizes,
@@ -64,6 +65,23 @@ def _guided(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, in
     return add(builder, "conv", y, out=3, bias=bias), int(padding == "border" or not bias)
 
 
+def _gated_above(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """One value per channel, as a factor or a summand, on either side."""
+    operands = [_up(builder, x, dice), add(builder, "global_pool", x)]
+    dice.shuffle(operands)
+    return add(builder, dice.choice(["mul", "add"]), *operands), 1
+
+
+def _mean_above(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    return add(builder, "mean", _up(builder, x, dice)), 1
+
+
+def _picked(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """Nearest copies values: any function of one position can come first."""
+    up = add(builder, "resize", x, scale=(2, 3), mode="nearest")
+    return add(builder, dice.choice(["sigmoid", "gelu", "elu", "prelu", "softmax", "max"]), up), 1
+
+
 def _shrunk(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
     """Above a resize that shrinks there is less to do."""
     return add(builder, "conv", add(builder, "resize", x, scale=0.5), out=8), 0
@@ -80,7 +98,18 @@ def _other_windows(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[
     return add(builder, "relu", add(builder, "conv", add(builder, "relu", up), out=4, **settings)), 0
 
 
-ABOVE = [_conv_above, _chain_above, _twice_up, _guided, _shrunk, _wider, _other_windows]
+ABOVE = [
+    _gated_above,
+    _mean_above,
+    _picked,
+    _conv_above,
+    _chain_above,
+    _twice_up,
+    _guided,
+    _shrunk,
+    _wider,
+    _other_windows,
+]
 
 
 @pytest.mark.parametrize("step", ABOVE)
@@ -100,7 +129,61 @@ def test_relu_and_zero_padded_bias_stay_above() -> None:
     graph = builder.finish("Net", [Output("z", z), Output("r", r)])
     result = below_upsample(graph, random_weights(graph), FREE_LAUNCHES)
     assert result.fired == ()
-    assert reasons(result) == {"biased": "up samples zeros beyond the map, which its bias would reach"}
+    assert reasons(result) == {
+        "biased": "up counts zeros beyond the map, which a shift would reach",
+        "relu": "resize mixes positions, and relu is not linear",
+    }
+
+
+def _transition(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """DenseNet's: a projection, and a mean of its results."""
+    pools = [
+        ("avg_pool", {"kernel": 2}),
+        ("avg_pool", {"kernel": 3, "stride": 2, "padding": 1, "count_pad": False}),
+        ("avg_pool", {"kernel": 2, "ceil": True}),
+        ("global_pool", {}),
+        ("adaptive_pool", {"size": (3, 2)}),
+        ("resize", {"scale": 0.5}),
+        ("crop", {"size": (2, 5)}),
+    ]
+    op, given = dice.choice(pools)
+    channels = builder.type_of(x).channels
+    x = add(builder, "relu", x)
+    y = add(builder, "conv", x, out=dice.choice([channels // 2, channels]), bias=dice.random() < 0.5)
+    return add(builder, "resize", add(builder, op, y, **given), x), 1  # type: ignore[arg-type]
+
+
+def _padded_mean(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """Zeros that count in the mean: only what has no bias goes after it."""
+    bias = dice.random() < 0.5
+    y = add(builder, "conv", add(builder, "relu", x), out=4, bias=bias)
+    return add(builder, "avg_pool", y, kernel=(3, 2), stride=2, padding=(1, 1)), int(not bias)
+
+
+def _not_linear(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    return add(builder, "avg_pool", add(builder, "tanh", x), kernel=2), 0
+
+
+def _cut(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """Of what is cut off, nothing has to be worked out."""
+    y = add(builder, "crop", add(builder, "gelu", add(builder, "max_pool", x, kernel=1, stride=2)), size=(2, 2))
+    return add(builder, "pad", y, amounts=8), 1
+
+
+def _expanding(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """Read by another, too; and a maximum, which is no mean."""
+    y = add(builder, "conv", x, out=builder.type_of(x).channels)
+    pooled = add(builder, "resize", add(builder, "avg_pool", y, kernel=2), y)
+    most = add(builder, "global_pool", add(builder, "conv", x, out=builder.type_of(x).channels), kind="max")
+    return add(builder, "sum", y, pooled, add(builder, "resize", most, x)), 0
+
+
+@pytest.mark.parametrize("step", [_transition, _padded_mean, _not_linear, _cut, _expanding])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_acts_on_channels_moves_after_what_leaves_fewer_positions(step: Step, seed: int) -> None:
+    graph, expected = random_net(seed, [step], length=2)
+    result = proven(after_shrinking, graph, size=(33, 35), costs=FREE_LAUNCHES)
+    assert len(result.fired) == expected
 
 
 def test_a_decoder_that_upsamples_before_its_classifier_is_turned_around() -> None:

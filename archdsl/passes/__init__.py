@@ -1,5 +1,6 @@
 """Rewrites of graphs, one a file. Each says where it fired and, where it did not, why."""
 
+from archdsl.passes.after_shrinking import after_shrinking
 from archdsl.passes.argmax_of_upsample import argmax_of_upsample
 from archdsl.passes.below_upsample import below_upsample
 from archdsl.passes.common_subexpressions import common_subexpressions
@@ -35,6 +36,7 @@ __all__ = [
     "Declined",
     "Pass",
     "PassResult",
+    "after_shrinking",
     "argmax_of_upsample",
     "as_scores",
     "below_upsample",

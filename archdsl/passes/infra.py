@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from archdsl.diagnostics import InternalError
 from archdsl.ir.graph import Graph
 from archdsl.passes.costs import Costs
 
@@ -83,19 +84,17 @@ def added(before: PassResult, last: PassResult) -> PassResult:
     return PassResult(last.graph, last.weights, before.fired + last.fired, last.declined)
 
 
-MAX_SWEEPS = 64
-
-
 def until_stable(sweep: Rule) -> Rule:
     """The rule that repeats a sweep over the graph until it fires nowhere: one firing can make room for another."""
 
     def rule(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
         result = PassResult(graph, dict(weights))
-        for _ in range(MAX_SWEEPS):
+        # every firing leaves less to do: this many is never reached, and says so of a rule that goes in circles
+        for _ in range(10 * len(graph.nodes) + 10):
             last = sweep(result.graph, result.weights, costs)
             result = added(result, last)
             if not last.fired:
-                break
-        return result
+                return result
+        raise InternalError(f"a rewrite of {graph.name} comes to no end")
 
     return rule

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from archdsl.ir.graph import Graph, Node
+from archdsl.passes.commuting import is_pointwise
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, made, why_not_alone
 from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
 from archdsl.passes.no_ops import no_ops
-from archdsl.passes.split_pointwise import is_pointwise
 
 
 def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:

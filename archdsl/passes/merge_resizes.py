@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from archdsl.ir.graph import Graph, Node, Ref
-from archdsl.passes.below_upsample import RESAMPLING
+from archdsl.passes.commuting import RESAMPLING
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, lone_reader, made
 from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable

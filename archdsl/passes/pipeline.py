@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archdsl.passes.after_shrinking import after_shrinking
 from archdsl.passes.argmax_of_upsample import argmax_of_upsample
 from archdsl.passes.below_upsample import below_upsample
 from archdsl.passes.common_subexpressions import common_subexpressions
@@ -39,6 +40,7 @@ _RESTRUCTURE = [
     pooled_bias,
     split_pointwise,
     below_upsample,
+    after_shrinking,
     merge_resizes,
     join_pointwise,
     no_ops,

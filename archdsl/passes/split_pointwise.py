@@ -8,17 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archdsl.ir.graph import Graph, Node
-from archdsl.passes.below_upsample import RESAMPLING, below_upsample
+from archdsl.passes.below_upsample import below_upsample
+from archdsl.passes.commuting import RESAMPLING, is_pointwise
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, lone_reader, made, why_not_alone
 from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
 from archdsl.passes.slices import concat_of, over_some
-
-
-def is_pointwise(node: Node) -> bool:
-    """Whether a node is a dense 1x1 convolution at every position."""
-    plain = node.op == "conv" and node["groups"] == 1 and node["kernel"] == (1, 1)
-    return plain and node["padding"] == (0, 0) and node["stride"] == (1, 1)
 
 
 def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
