@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pass_nets import plain_weights
 from random_graphs import shipped, shipped_networks
 
 from archdsl.ir.graph import Graph
-from archdsl.lower.weights import initial_weights
 from archdsl.passes import PassResult, passes_for, run_passes
 
 DRN = {"fold_batch_norm": 25, "epilogues": 29}
@@ -58,7 +58,7 @@ def _fired(each: dict[str, PassResult]) -> dict[str, int]:
 
 
 def _run(graph: Graph, output: str = "logits") -> tuple[PassResult, dict[str, PassResult]]:
-    return run_passes(graph, initial_weights(graph), passes_for(output))
+    return run_passes(graph, plain_weights(graph), passes_for(output))
 
 
 @pytest.mark.parametrize(("spec", "network"), shipped_networks())
@@ -70,6 +70,35 @@ def test_rewrites_fire_on_shipped_networks_as_often_as_they_should(spec: str, ne
     _, each = _run(graph, "labels")
     classes = CLASSES.get(network, {"labels": 1, "argmax_of_upsample": 1})
     assert _fired(each) == FIRED[network] | classes
+
+
+USUAL = ("inference_only", "labels", "no_ops", "fold_batch_norm", "epilogues", "placed_concat", "argmax_of_upsample")
+
+ZOO: dict[tuple[str, str], dict[str, int]] = {
+    ("bisenetv2.arch", "BiSeNetV2"): {"below_upsample": 1, "fold_into_next": 1},
+    ("cgnet.arch", "CGNet"): {"through_concat": 48},
+    ("ddrnet.arch", "DDRNet23"): {"common_subexpressions": 1, "join_pointwise": 1},
+    ("deeplabv3plus.arch", "DeepLabV3Plus"): {"pooled_bias": 1, "join_pointwise": 2},
+    ("deeplabv3plus.arch", "DeepLabV3PlusMobileNetV2"): {"pad_into_conv": 17, "pooled_bias": 1},
+    ("erfnet.arch", "ERFNet"): {"through_concat": 6},
+    ("espnetv2.arch", "ESPNetV2"): {"below_upsample": 4, "split_pointwise": 1},
+    ("fast_scnn.arch", "FastSCNN"): {"pooled_bias": 1},
+    ("fc_hardnet.arch", "FCHarDNet70"): {"below_upsample": 4, "split_pointwise": 4},
+    ("fcn8s.arch", "FCN8s"): {"after_shrinking": 2},
+    ("icnet.arch", "ICNet"): {"below_upsample": 1, "join_pointwise": 3},
+    ("linknet.arch", "LinkNet"): {"monotone_argmax": 1},
+    ("mobilenetv3.arch", "MobileNetV3LRASPP"): {"below_upsample": 1, "gates": 9},
+    ("pidnet.arch", "PIDNetS"): {"through_concat": 2, "join_pointwise": 2},
+    ("sfnet.arch", "SFNetRN18"): {"below_upsample": 3, "pooled_bias": 1, "split_pointwise": 1},
+    ("sqnet.arch", "SQNet"): {"through_concat": 7},
+}
+"""What fires in networks of the zoo besides."""
+
+
+@pytest.mark.parametrize(("spec", "network"), ZOO)
+def test_rewrites_fire_in_the_zoo(spec: str, network: str) -> None:
+    _, each = _run(shipped(f"zoo/{spec}", network), "labels")
+    assert {name: count for name, count in _fired(each).items() if name not in USUAL} == ZOO[spec, network]
 
 
 DECODERS: dict[str, dict[str, int]] = {
