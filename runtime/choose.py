@@ -7,16 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from archdsl.runtime.cache import key_of, remember, remembered
 from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, Unavailable, named
+from archdsl.runtime.engines.samples import sample_inputs
 from archdsl.runtime.manifest import Choice
 from archdsl.runtime.stopwatch import interleaved, timed
-from torch import Tensor
 
 from archdsl.diagnostics import InternalError
-from archdsl.ir.dims import value_at
-from archdsl.lower.interpret import plain_symbol
 
 TUNE_SECONDS = 10.0
 """What automatic choice may take by default: enough for engines that are ready in seconds, not for long tuning."""
@@ -109,7 +106,7 @@ def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECO
     except (RuntimeError, ImportError, OSError) as error:
         raise Unavailable(f"{name} cannot run: {_first_line(error)}") from error
     prove(engine, run)
-    return Chosen(engine, run, Choice(part="all", engine=name))
+    return Chosen(engine, run, Choice(part="all", engine=name, own=engine.own))
 
 
 def _automatic(contest: _Contest, prove: Prove) -> Chosen:
@@ -171,25 +168,6 @@ def _ranking(contest: _Contest, candidates: list[Engine]) -> list[Engine]:
 
 
 # ----------------------------------------------------------------- measuring
-
-
-def sample_inputs(program: Program) -> list[tuple[Tensor, ...]]:
-    """Standard normal inputs at each declared size, as runners take them."""
-    return [sample_at(program, size) for size in program.sizes]
-
-
-def sample_at(program: Program, size: tuple[int, int], seed: int = 0) -> tuple[Tensor, ...]:
-    """Standard normal inputs [batch, C, H, W] for the first input's size (height, width), in the order of the graph."""
-    first = program.graph.inputs[0].types[0]
-    symbols = (plain_symbol(first.height), plain_symbol(first.width))
-    values = {name: n for name, n in zip(symbols, size, strict=True) if name is not None}
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for node in program.graph.inputs:
-        sides = [value_at(side, values) for side in node.types[0].shape[1:]]
-        noise = torch.randn(program.batch, node.types[0].channels, *sides, generator=generator)
-        made.append(noise.to(program.device, program.dtype, memory_format=torch.channels_last))
-    return tuple(made)
 
 
 def _compare(program: Program, held: Runner, challenger: Runner) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
@@ -11,6 +11,7 @@ from archdsl.runtime.choose import TUNE_SECONDS, choose
 from archdsl.runtime.costs import costs_on
 from archdsl.runtime.engines import Engine, Program, Runner
 from archdsl.runtime.engines.program import check_device
+from archdsl.runtime.engines.samples import sample_inputs
 from archdsl.runtime.machine import versions
 from archdsl.runtime.manifest import DType, Manifest, PassRecord, WeightsKind
 from archdsl.runtime.model import DTYPES, CompiledModel
@@ -19,7 +20,7 @@ from torch import Tensor
 from archdsl.ir.graph import Graph
 from archdsl.ir.state import layout
 from archdsl.lower.module import ArchModule
-from archdsl.lower.verify import Verification, verify
+from archdsl.lower.verify import Verification, verify, verify_at
 from archdsl.passes import REFERENCE, PassResult, as_scores, passes_for, run_passes
 
 OutputKind = Literal["logits", "labels"]
@@ -118,12 +119,37 @@ def compile_graph(
 
     def prove(candidate: Engine, run: Runner) -> None:
         model = CompiledModel(program, candidate, manifest, described.spec, run=run)
-        check = verify(compared, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
-        proofs[candidate.name] = check
+        found = verify(compared, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
+        proofs[candidate.name] = replace(found, declared=dict(_at_declared(model, compared, reference.weights, found)))
 
     chosen = choose(engine, program, prove, tune)
     made = {"engines": [chosen.record], "verification": proofs[chosen.engine.name]}
-    return CompiledModel(program, chosen.engine, manifest.model_copy(update=made), described.spec, run=chosen.run)
+
+    def again(changed: Mapping[str, Tensor]) -> CompiledModel:
+        return compile_graph(
+            graph,
+            changed,
+            sizes=sizes,
+            dtype=dtype,
+            device=device,
+            engine=chosen.engine.name,
+            output=output,
+            batch=batch,
+            description=replace(described, weights="given"),
+        )
+
+    complete = manifest.model_copy(update=made)
+    return CompiledModel(program, chosen.engine, complete, described.spec, run=chosen.run, again=again)
+
+
+def _at_declared(
+    model: CompiledModel, graph: Graph, weights: Mapping[str, Tensor], found: Verification
+) -> Iterator[tuple[str, float]]:
+    """The error at each declared size, where engines may run other code than elsewhere. Raises InternalError."""
+    program = model.program
+    for size, sample in zip(program.sizes, sample_inputs(program), strict=True):
+        inputs = {node.name: tensor for node, tensor in zip(program.graph.inputs, sample, strict=True)}
+        yield f"{size[0]}x{size[1]}", verify_at(graph, weights, model.outputs, inputs, program.dtype, found)
 
 
 def _check_request(dtype: str, device: str, output: str, sizes: Any) -> None:

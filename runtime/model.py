@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class CompiledModel:
         spec: str,
         report: str = "",
         run: Runner | None = None,
+        again: Callable[[Mapping[str, Tensor]], CompiledModel] | None = None,
     ) -> None:
         self.program = program
         self.engine = engine
@@ -44,6 +45,7 @@ class CompiledModel:
         self.spec = spec
         self.report = report
         self._run = run or engine.prepare(program)
+        self._again = again
         self._said: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
 
@@ -56,29 +58,51 @@ class CompiledModel:
         m = self.manifest
         return f"<CompiledModel {m.network}: {m.output} in {m.dtype} on {m.device}, {self.engine.name}>"
 
-    def __call__(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
+    def memory(self) -> dict[str, int]:
+        """Bytes held between calls, by what they are for: the weights, and what the engine says of its own."""
+        weights = sum(tensor.numel() * tensor.element_size() for tensor in self.program.weights.values())
+        more = getattr(self._run, "memory", dict)
+        return {"weights": weights, **more()}
+
+    def update(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes other weights, a `state_dict` of the network's module: rewritten, verified, and captured again.
+
+        Calls that are under way end with the old ones. Raises ValueError for an artifact, which does not know the
+        network as it was before its rewrites, and for missing weights; otherwise as `compile_graph` does.
+        """
+        if self._again is None:
+            raise ValueError(
+                f"{self.manifest.network} comes from an artifact: compile the network with the new weights"
+            )
+        fresh = self._again({key: tensor.detach().cpu() for key, tensor in weights.items()})
+        with self._lock:
+            self.program, self.manifest, self._run = fresh.program, fresh.manifest, fresh._run
+
+    def __call__(self, *inputs: Tensor, copy: bool = True) -> Tensor | dict[str, Tensor]:
         """Runs on inputs [N, C, H, W] in the order of the graph; they are brought to the device and dtype.
 
         Returns the output, or a dict by name where there are several: logits [N, classes, H, W] in the working dtype,
-        or labels [N, H, W]. Warns once about each size that was not declared. Raises ValueError for inputs that the
+        or labels [N, H, W]. They are the caller's to keep; with `copy` off, an engine may hand out buffers that its
+        next call overwrites. Warns once about each size that was not declared. Raises ValueError for inputs that the
         network does not take.
         """
         names = [node.name for node in self.graph.inputs]
         if len(inputs) != len(names):
             raise ValueError(f"{self.graph.name} takes {len(names)} inputs ({', '.join(names)}), not {len(inputs)}")
         named = dict(zip(names, inputs, strict=True))
-        outputs = self.outputs(named)
+        outputs = self.outputs(named, copy=copy)
         self._note_size(named[names[0]])
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
-    def outputs(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def outputs(self, inputs: Mapping[str, Tensor], *, copy: bool = True) -> dict[str, Tensor]:
         """Outputs by name for inputs by name, at any size the network takes. Raises ValueError as calling does."""
         for name, tensor in inputs.items():
             if tensor.dim() != 4:
                 raise ValueError(f"{name} must be [batch, channels, height, width], and has shape {list(tensor.shape)}")
         bind_sizes(self.graph, {name: shape_of(tensor) for name, tensor in inputs.items()})
         placed = [place(inputs[node.name], self.program.dtype, self.program.device) for node in self.graph.inputs]
-        result = self._run(*placed)
+        run = self._run
+        result = (run if copy else getattr(run, "borrowed", run))(*placed)
         named = {self.graph.outputs[0].name: result} if isinstance(result, Tensor) else result
         return {name: self._finish(name, tensor) for name, tensor in named.items()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -50,7 +50,8 @@ class Verification:
     `error` and `eager_error` (of plain eager in the same dtype) are the rms of the difference over the rms of the
     float64 output, the worst over outputs; for labels, the share of clear pixels that differ. The result is accepted
     when error ≤ 2 · eager_error + floor. Where it would not be, `eager_error` is that of eager with every weight
-    rounded otherwise, if that is larger: what a network that amplifies rounding gives is one draw of many.
+    rounded otherwise, if that is larger: what a network that amplifies rounding gives is one draw of many. `declared`
+    has the error at each size that was declared, against float32.
     """
 
     sizes: dict[str, int]
@@ -59,6 +60,7 @@ class Verification:
     error: float
     eager_error: float
     floor: float
+    declared: dict[str, float] = field(default_factory=dict)
 
     @property
     def limit(self) -> float:
@@ -165,18 +167,15 @@ def verify(
     eager = run(graph, {key: tensor.to(device, dtype) for key, tensor in weights.items()}, working)
     _check_finite(graph, eager, dtype)
     got = compiled(working)
-    if output == "labels":
-        eager = {name: logits.argmax(1) for name, logits in eager.items()}
-    measure, floor = (_label_error, LABEL_FLOOR) if output == "labels" else (_rms_error, FLOORS[dtype])
-    error, eager_error = (_worst(measure, outputs, expected, dtype) for outputs in (got, eager))
+    error, eager_error = _errors(got, eager, expected, dtype, output)
+    floor = LABEL_FLOOR if output == "labels" else FLOORS[dtype]
     result = Verification(at.values, at.every_tap, output, error, eager_error, floor)
     if not result.passed:
         rounded = run(
             graph, {key: _rounded_otherwise(tensor, dtype, device) for key, tensor in weights.items()}, working
         )
-        if output == "labels":
-            rounded = {name: logits.argmax(1) for name, logits in rounded.items()}
-        result = replace(result, eager_error=max(eager_error, _worst(measure, rounded, expected, dtype)))
+        _, spread = _errors(got, rounded, expected, dtype, output)
+        result = replace(result, eager_error=max(eager_error, spread))
     if not result.passed:
         found = f"error {error:.3g} at {at.values}, allowed {result.limit:.3g}"
         raise InternalError(f"{graph.name} as compiled differs from the oracle: {found}")
@@ -187,6 +186,43 @@ def _rounded_otherwise(tensor: Tensor, dtype: torch.dtype, device: torch.device 
     """A weight moved by up to one rounding of `dtype`, as a rewrite that folds scales into it would."""
     drawn = torch.rand(tensor.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return (tensor.cpu().double() * (1 + torch.finfo(dtype).eps * (2 * drawn - 1))).to(device, dtype)
+
+
+def verify_at(
+    graph: Graph,
+    weights: Weights,
+    compiled: Callable[[Mapping[str, Tensor]], Outputs],
+    inputs: Mapping[str, Tensor],
+    dtype: torch.dtype,
+    known: Verification,
+) -> float:
+    """Compares `compiled` with the oracle in float32 on inputs in the working dtype: the error, as in Verification.
+
+    What runs at a declared size may be other code than what `verify` has seen at its own. The oracle's own rounding,
+    which cannot be seen here, is taken to be what eager's was in float64. Raises InternalError above the limit.
+    """
+    device = next(iter(inputs.values())).device
+    wide = {key: tensor.to(device, torch.float32) for key, tensor in weights.items()}
+    with torch.no_grad():
+        expected = {k: v.cpu() for k, v in run(graph, wide, {k: x.float() for k, x in inputs.items()}).items()}
+        eager: Outputs = expected
+        if dtype != torch.float32:
+            eager = run(graph, {key: tensor.to(device, dtype) for key, tensor in weights.items()}, inputs)
+    error, eager_error = _errors(compiled(inputs), eager, expected, dtype, known.output)
+    limit = 2 * max(eager_error, known.eager_error) + known.floor + known.eager_error
+    if error > limit:
+        size = "x".join(map(str, next(iter(inputs.values())).shape[-2:]))
+        message = f"{graph.name} as compiled differs from the oracle: error {error:.3g} at {size}, allowed {limit:.3g}"
+        raise InternalError(message)
+    return error
+
+
+def _errors(got: Outputs, eager: Outputs, expected: Outputs, dtype: torch.dtype, output: str) -> tuple[float, float]:
+    """The error of what was compiled, which gives labels where labels are wanted, and that of eager's logits."""
+    if output == "labels":
+        eager = {name: logits.argmax(1) for name, logits in eager.items()}
+    measure = _label_error if output == "labels" else _rms_error
+    return _worst(measure, got, expected, dtype), _worst(measure, eager, expected, dtype)
 
 
 def _check_finite(graph: Graph, outputs: Outputs, dtype: torch.dtype) -> None:

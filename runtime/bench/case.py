@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from archdsl.runtime.choose import sample_at
 from archdsl.runtime.compile import OutputKind
 from archdsl.runtime.engines import Program, place
+from archdsl.runtime.engines.samples import sample_at
 from archdsl.runtime.export.onnx import to_onnx
 from archdsl.runtime.manifest import DType
 from torch import Tensor, fx

@@ -25,6 +25,8 @@ from archdsl.runtime.engines.registry import ENGINES, Engine, Outputs, Runner, n
 
 # each module registers its engine; the order is that in which automatic choice tries them
 from archdsl.runtime.engines import eager, native, triton  # isort: skip
+from archdsl.runtime.engines import cuda_graphs  # isort: skip
+from archdsl.runtime.engines import onnxruntime, openvino, inductor  # isort: skip
 
 __all__ = [
     "ENGINES",
@@ -35,9 +37,13 @@ __all__ = [
     "Unavailable",
     "check_device",
     "check_size",
+    "cuda_graphs",
     "eager",
+    "inductor",
     "named",
     "native",
+    "onnxruntime",
+    "openvino",
     "place",
     "register",
     "triton",

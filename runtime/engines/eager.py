@@ -28,4 +28,5 @@ class Eager:
         return run
 
 
-register(Eager())
+eager = Eager()
+register(eager)

@@ -9,6 +9,7 @@ from archdsl.runtime.export.traced import quiet, traced
 from torch import Tensor
 
 from archdsl.ir.graph import Graph
+from archdsl.passes import plain
 
 
 def to_onnx(graph: Graph, weights: Mapping[str, Tensor], inputs: Sequence[Tensor], *, dynamic: bool) -> bytes:
@@ -17,7 +18,8 @@ def to_onnx(graph: Graph, weights: Mapping[str, Tensor], inputs: Sequence[Tensor
     With `dynamic`, batch, height and width are open, else they are those of `inputs`. Raises RuntimeError when the
     exporter cannot express it.
     """
-    program = traced(graph, weights, inputs, dynamic=dynamic)
+    apart = plain(graph, weights)
+    program = traced(apart.graph, apart.weights, inputs, dynamic=dynamic)
     outputs = [out.name for out in graph.outputs if not out.aux]
     with quiet():
         exported = torch.onnx.export(program, dynamo=True, verbose=False, output_names=outputs)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from archdsl.runtime.bench.case import Case
 from archdsl.runtime.bench.contender import Clock, Ready, first_tensor
+from archdsl.runtime.engines.inductor import frozen, no_compiler
 
 
 class Eager:
@@ -58,23 +57,3 @@ class Compiled:
         # what CUDA graphs return is overwritten by the next call
         first_tensor(result).clone()
         return Ready(run, first_tensor, clock.lap())
-
-
-def no_compiler() -> str | None:
-    """Why TorchInductor cannot compile for this CPU: it needs a C++ compiler."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    try:
-        get_cpp_compiler()
-    except Exception as error:  # its own class, which no release promises to keep
-        return f"no C++ compiler: {str(error).splitlines()[0] or type(error).__name__}"
-    return None
-
-
-@contextmanager
-def frozen() -> Iterator[None]:
-    """Inside, TorchInductor takes weights for constants: it folds batch normalisation and lays weights out anew."""
-    import torch._inductor.config as config
-
-    with config.patch(freezing=True):
-        yield
