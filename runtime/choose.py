@@ -18,6 +18,9 @@ from archdsl.diagnostics import InternalError
 TUNE_SECONDS = 10.0
 """What automatic choice may take by default: enough for engines that are ready in seconds, not for long tuning."""
 
+LATE, FAILED, REJECTED = "not tried in the time given", "failed", "rejected"
+"""How the reasons begin for which an engine that could run here was not chosen."""
+
 _ROUNDS = 7
 _SHARE = 4.0
 """Rounds end when measuring a pair has taken this many seconds, after the second."""
@@ -62,7 +65,7 @@ class _Contest:
         left = self.deadline - time.monotonic()
         if engine.seconds <= left:
             return True
-        self.skipped[engine.name] = f"not tried: it takes about {engine.seconds:.0f} s to prepare (--tune gives time)"
+        self.skipped[engine.name] = f"{LATE}: it takes about {engine.seconds:.0f} s to prepare"
         return False
 
     def prepare(self, engine: Engine) -> Runner | None:
@@ -71,7 +74,7 @@ class _Contest:
             for inputs in sample_inputs(self.program):
                 run(*inputs)
         except Exception as error:  # whatever a compiler raises, the network still has other engines
-            self.skipped[engine.name] = f"failed: {_first_line(error)}"
+            self.skipped[engine.name] = f"{FAILED}: {_first_line(error)}"
             return None
         return run
 
@@ -146,7 +149,7 @@ def _proven(contest: _Contest, candidates: list[Engine], prove: Prove) -> Chosen
         try:
             prove(engine, run)
         except InternalError as error:
-            contest.skipped[engine.name] = f"rejected: {error}"
+            contest.skipped[engine.name] = f"{REJECTED}: {error}"
             continue
         others = {name: why for name, why in contest.skipped.items() if name != engine.name}
         timings = {name: round(ms, 4) for name, ms in contest.milliseconds.items()}

@@ -155,8 +155,10 @@ def _tell(made: CompiledModel, target: Path) -> None:
     for line in _choice(manifest.engines[0]):
         typer.echo(f"  {line}")
     for record in manifest.passes:
+        if not record.fired and not record.declined:
+            continue
         declined = f", not in {len(record.declined)} (the manifest says why)" if record.declined else ""
-        typer.echo(f"  {record.name}: {len(record.fired)} places{declined}")
+        typer.echo(f"  {record.name}: {len(record.fired)} place{'s' * (len(record.fired) != 1)}{declined}")
     if manifest.verification is not None:
         typer.echo(f"  {_proof(manifest.verification)}")
     if manifest.weights != "given":
@@ -165,18 +167,25 @@ def _tell(made: CompiledModel, target: Path) -> None:
 
 
 def _choice(choice: Choice) -> Iterator[str]:
-    """What was measured and what was not tried, a line each."""
+    """What was measured, and what was not tried or did not do; what cannot run here at all is in the manifest."""
+    from archdsl.runtime.choose import FAILED, LATE, REJECTED
+
     if choice.milliseconds:
         ranked = sorted(choice.milliseconds.items(), key=lambda item: item[1])
         yield "measured here: " + ", ".join(f"{name} {ms:.3g} ms" for name, ms in ranked)
+    late = [name for name, reason in choice.skipped.items() if reason.startswith(LATE)]
+    if late:
+        yield f"not tried, for want of time: {', '.join(late)} (--tune 5m gives it)"
     for name, reason in choice.skipped.items():
-        yield f"{name}: {reason}"
+        if reason.startswith((FAILED, REJECTED)):
+            yield f"{name} {reason}"
 
 
 def _proof(found: Verification) -> str:
     size = "x".join(str(n) for n in found.sizes.values())
+    of = "of the clear pixels' labels" if found.output == "labels" else "of the output's rms"
     blind = "" if found.every_tap else ", where some taps only see padding"
     return (
-        f"verified against the float64 interpreter at {size}{blind}: error {found.error:.1e} of the output's rms "
+        f"verified against the float64 interpreter at {size}{blind}: error {found.error:.1e} {of} "
         f"(plain eager: {found.eager_error:.1e})"
     )
