@@ -1,9 +1,12 @@
-"""Files that are whole or not there."""
+"""Files and folders that are whole or not there."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from archdsl.diagnostics import ArchError, Diagnostic
@@ -40,6 +43,61 @@ def _replace(path: Path, content: bytes, durable: bool) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_folder(path: Path, check: Callable[[Path], None]) -> Iterator[Path]:
+    """Gives an empty folder beside a target, and moves it into the target's place when the block ends well.
+
+    Readers find the old folder, the new one or none, and never a mix. `check` raises where what stands at the target
+    may not be replaced; it is asked before anything is written, and again before the old folder goes. Raises ArchError
+    E0803 when it cannot be written.
+    """
+    target = path.resolve()
+    check(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
+        try:
+            made.chmod(0o777 & ~_umask())
+            yield made
+            _sync_all(made)
+            _exchange(made, target, check)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except OSError as error:
+        raise ArchError([Diagnostic("E0803", f"{path} cannot be written: {error.strerror}")]) from error
+
+
+def _exchange(made: Path, target: Path, check: Callable[[Path], None]) -> None:
+    """Puts a finished folder in place of the target; what stood there is put back when that fails."""
+    old = made.with_suffix(".old")
+    if target.exists():
+        check(target)
+        target.rename(old)
+    try:
+        made.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    _sync(target.parent)
+
+
+def _sync_all(folder: Path) -> None:
+    for file in folder.iterdir():
+        _sync(file)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from archdsl.runtime.manifest import FORMAT, KIND, FileRecord, Manifest
 from pydantic import ValidationError
 
+from archdsl.atomic import whole_folder
 from archdsl.diagnostics import ArchError, Diagnostic
 
 MANIFEST = "manifest.json"
@@ -37,56 +35,12 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
     Returns the manifest with the files in it. Raises ArchError E0807 when something else stands at the target, E0803
     when it cannot be written.
     """
-    target = folder.resolve()
-    _check_target(target)
     records = {name: FileRecord(bytes=len(files[name]), sha256=_hash(files[name])) for name in FILES}
     complete = manifest.model_copy(update={"files": records})
-    content = {**files, MANIFEST: complete.model_dump_json(indent=2).encode()}
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent))
-        try:
-            _fill(made, content)
-            _move(made, target)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-    except OSError as error:
-        raise _error("E0803", f"{folder} cannot be written: {error.strerror}") from error
+    with whole_folder(folder, _check_target) as made:
+        for name, data in {**files, MANIFEST: complete.model_dump_json(indent=2).encode()}.items():
+            (made / name).write_bytes(data)
     return complete
-
-
-def _fill(folder: Path, content: Mapping[str, bytes]) -> None:
-    folder.chmod(0o755)
-    for name, data in content.items():
-        with (folder / name).open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _move(made: Path, target: Path) -> None:
-    """Puts a finished folder in place of the target; what stood there is put back when that fails."""
-    old = made.with_suffix(".old")
-    if target.exists():
-        _check_target(target)
-        target.rename(old)
-    try:
-        made.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-    _sync(target.parent)
 
 
 def _check_target(target: Path) -> None:

@@ -121,14 +121,7 @@ class CompiledModel:
     def _finish(self, name: str, tensor: Tensor) -> Tensor:
         if self.manifest.output != "labels":
             return tensor
-        return tensor[:, 0].to(self._label_types[name])
-
-    @property
-    def _label_types(self) -> dict[str, torch.dtype]:
-        """uint8 for up to 256 classes, int16 above."""
-        graph = self.graph
-        counts = {out.name: graph.type_of(graph.by_name[out.value.node].inputs[0]).channels for out in graph.outputs}
-        return {name: torch.uint8 if count <= 256 else torch.int16 for name, count in counts.items()}
+        return tensor[:, 0].to(label_types(self.graph)[name])
 
     def save(self, folder: str | Path, report: str = "") -> Path:
         """Writes the artifact and returns its folder; `report` is the text of `report.html`.
@@ -148,6 +141,12 @@ class CompiledModel:
         return Path(folder)
 
 
+def label_types(graph: Graph) -> dict[str, torch.dtype]:
+    """What labels are kept in, by output: uint8 for up to 256 classes, int16 above."""
+    counts = {out.name: graph.type_of(graph.by_name[out.value.node].inputs[0]).channels for out in graph.outputs}
+    return {name: torch.uint8 if count <= 256 else torch.int16 for name, count in counts.items()}
+
+
 def _plain_report(manifest: Manifest) -> str:
     facts = escape(manifest.model_dump_json(indent=2, exclude={"files"}))
     return f'<!doctype html>\n<meta charset="utf-8">\n<title>{escape(manifest.network)}</title>\n<pre>{facts}</pre>\n'
@@ -159,13 +158,18 @@ def load(folder: str | Path, *, device: str | None = None) -> CompiledModel:
     An engine that cannot run here is replaced by the first that can, with a warning. Raises ArchError E0805 or E0806
     for a folder that is damaged or no artifact, `archdsl.runtime.Unavailable` when the device is missing.
     """
-    manifest, files = artifact.read(Path(folder))
-    graph = _graph(Path(folder), files["graph.json"])
-    weights = _weights(Path(folder), graph, files["weights.safetensors"], DTYPES[manifest.dtype])
+    manifest, graph, weights, files = contents(Path(folder))
     on = torch.device(device or manifest.device)
     program = Program.of(graph, weights, DTYPES[manifest.dtype], on, manifest.sizes)
     engine, run = _prepared(manifest, program)
     return CompiledModel(program, engine, manifest, files["spec.arch"].decode(), files["report.html"].decode(), run)
+
+
+def contents(folder: Path) -> tuple[Manifest, Graph, dict[str, Tensor], dict[str, bytes]]:
+    """The manifest, network and weights of an artifact, and its files. Raises ArchError as `load` does."""
+    manifest, files = artifact.read(folder)
+    graph = _graph(folder, files["graph.json"])
+    return manifest, graph, _weights(folder, graph, files["weights.safetensors"], DTYPES[manifest.dtype]), files
 
 
 def _prepared(manifest: Manifest, program: Program) -> tuple[Engine, Runner]:

@@ -16,6 +16,7 @@ from archdsl.cli import (
     evaluate,
     exits,
     explain,
+    export,
     fmt,
     new,
     run,
@@ -63,6 +64,7 @@ app.command()(run.run)
 app.command()(bench.bench)
 app.command()(train.train)
 app.command(name="eval")(evaluate.evaluate)
+app.command()(export.export)
 app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 
 

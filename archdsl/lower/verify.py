@@ -153,13 +153,15 @@ def verify(
     *,
     device: torch.device | str = "cpu",
     max_macs: float = MAX_MACS,
+    at: VerificationSize | None = None,
 ) -> Verification:
     """Compares `compiled`, which maps inputs to outputs by name, with the oracle in float64.
 
-    `graph` and `weights` are those before any rewrite. With output "labels", `compiled` gives class numbers [N, H, W].
-    Raises InternalError when the error is above the limit, ArchError E0808 when values of the network overflow.
+    `graph` and `weights` are those before any rewrite; `at` is a size other than that of `verification_size`. With
+    output "labels", `compiled` gives class numbers [N, H, W]. Raises InternalError when the error is above the limit,
+    ArchError E0808 when values of the network overflow.
     """
-    at = verification_size(graph, max_macs)
+    at = at or verification_size(graph, max_macs)
     inputs = noise_for(graph, at.values)
     expected = run(graph, {key: tensor.double().cpu() for key, tensor in weights.items()}, inputs)
     _check_finite(graph, expected, torch.float64)

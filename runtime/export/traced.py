@@ -1,31 +1,29 @@
-"""A graph as torch.export sees it, with batch, height and width left open where the network leaves them open."""
+"""A network as torch.export sees it, with batch, height and width left open where the network leaves them open."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from archdsl.ir.graph import Graph
-from archdsl.lower.fx import lower_fx
 from archdsl.lower.interpret import plain_symbol
 
 
-def traced(graph: Graph, weights: Mapping[str, Tensor], inputs: Sequence[Tensor], *, dynamic: bool) -> Any:
-    """The network as an ExportedProgram. Without `dynamic`, for the shapes of `inputs` alone.
+def traced(module: fx.GraphModule, graph: Graph, inputs: Sequence[Tensor], *, dynamic: bool) -> Any:
+    """A graph's module as an ExportedProgram. Without `dynamic`, for the shapes of `inputs` alone.
 
     Raises RuntimeError when torch.export cannot express it.
     """
-    module = lower_fx(graph, weights).eval()
     with quiet(), torch.no_grad():
         if not dynamic:
-            return torch.export.export(module, tuple(inputs))
-        return torch.export.export(module, tuple(map(_two, inputs)), dynamic_shapes=_open(graph))
+            return torch.export.export(module.eval(), tuple(inputs))
+        return torch.export.export(module.eval(), tuple(map(_two, inputs)), dynamic_shapes=_open(graph))
 
 
 def _two(tensor: Tensor) -> Tensor:
@@ -35,13 +33,17 @@ def _two(tensor: Tensor) -> Tensor:
 
 def _open(graph: Graph) -> tuple[dict[int, Any], ...]:
     """Per input the axes that stay open: torch.export finds out itself what range they have."""
-    auto = torch.export.Dim.AUTO
-    open_axes = []
+    return tuple(dict.fromkeys(axes, torch.export.Dim.AUTO) for axes in open_axes(graph))
+
+
+def open_axes(graph: Graph) -> list[dict[int, str]]:
+    """Per input, in the order of the graph, the names of the axes that the network leaves open."""
+    named = []
     for node in graph.inputs:
         sides = (node.types[0].height, node.types[0].width)
-        symbolic = {axis: auto for axis, side in enumerate(sides, start=2) if plain_symbol(side) is not None}
-        open_axes.append({0: auto, **symbolic})
-    return tuple(open_axes)
+        symbols = {axis: plain_symbol(side) for axis, side in enumerate(sides, start=2)}
+        named.append({0: "batch", **{axis: name for axis, name in symbols.items() if name is not None}})
+    return named
 
 
 @contextmanager
