@@ -12,6 +12,7 @@ from archdsl.analyses.gaps import diagnostics as gap_diagnostics
 from archdsl.analyses.once import Analyses
 from archdsl.diagnostics import Diagnostic, Diagnostics, Severity
 from archdsl.elaborate.network import Elaboration
+from archdsl.elaborate.session import Spent
 from archdsl.interpreter import without_collection
 from archdsl.ir.dims import Solutions
 from archdsl.ir.graph import Graph
@@ -44,9 +45,13 @@ def check_network(
     network: str | None = None,
     settings: Mapping[str, Any] | None = None,
     values: Mapping[str, int] | None = None,
+    spent: Spent | None = None,
 ) -> Checked:
-    """Elaborates a network (the first by default) and checks it, at an input size `{"H": …, "W": …}` if given."""
-    elaboration, diagnostics = spec.elaborate(network, settings)
+    """Elaborates a network (the first by default) and checks it, at an input size `{"H": …, "W": …}` if given.
+
+    `spent` is what other networks of the file took, where the limits are to hold for all of them together.
+    """
+    elaboration, diagnostics = spec.elaborate(network, settings, spent=spent)
     graph = None if elaboration is None else elaboration.graph
     if elaboration is None or graph is None:
         return Checked(network, elaboration, tuple(diagnostics.items), None)

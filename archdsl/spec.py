@@ -12,6 +12,7 @@ from archdsl.diagnostics import Diagnostic, Diagnostics, Source
 from archdsl.elaborate.files import AliasDef, BlockDef, Files, SpecFile
 from archdsl.elaborate.names import check_names
 from archdsl.elaborate.network import Elaboration, elaborate
+from archdsl.elaborate.session import Spent
 from archdsl.interpreter import without_collection
 from archdsl.lang import tree as t
 
@@ -93,11 +94,15 @@ class Spec:
     @cached_property
     def networks(self) -> list[str]:
         """Names of the networks, the default first."""
-        return [] if self.file is None else [name for name, _ in self.file.networks()]
+        return list(self._definitions)
+
+    @cached_property
+    def _definitions(self) -> dict[str, BlockDef | AliasDef]:
+        return {} if self.file is None else dict(self.file.networks())
 
     def parameters(self, network: str) -> tuple[str, ...]:
         """The names of a network's parameters, those of the network it is a variant of where it is one."""
-        found: Any = dict(self.file.networks()).get(network) if self.file is not None else None
+        found: Any = self._definitions.get(network)
         for _ in self.networks:
             if not isinstance(found, AliasDef):
                 break
@@ -120,11 +125,15 @@ class Spec:
         network: str | None = None,
         settings: Mapping[str, Any] | None = None,
         choices: Mapping[int, int] | None = None,
+        spent: Spent | None = None,
     ) -> tuple[Elaboration | None, Diagnostics]:
-        """A network of the file, and everything wrong with file and network together."""
+        """A network of the file, and everything wrong with file and network together.
+
+        `spent` is what other networks of the file took of what the limits leave to all of them.
+        """
         diagnostics = Diagnostics()
         for diagnostic in self._file_diagnostics.items:
             diagnostics.add(diagnostic)
         if self.file is None:
             return None, diagnostics
-        return elaborate(self.file, network, diagnostics, settings, choices), diagnostics
+        return elaborate(self.file, network, diagnostics, settings, choices, spent), diagnostics

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from said import diagnostics, errors, every_network, only
+from typer.testing import CliRunner, Result
 
+from archdsl.cli.app import app
 from archdsl.diagnostics import Severity, pages
 from archdsl.diagnostics.text import render
 from archdsl.spec import Spec
@@ -181,3 +184,29 @@ def test_nothing_raises(text: str) -> None:
         for diagnostic in checked.diagnostics:
             assert render(diagnostic, color=False)
             assert not _INTERNAL.search(" ".join((diagnostic.message, diagnostic.label, diagnostic.help)))
+
+
+# Several networks in one file
+
+
+def checked(text: str, folder: Path, *arguments: str) -> Result:
+    path = folder / "many.arch"
+    path.write_text(text, encoding="utf-8")
+    return CliRunner().invoke(app, ["check", str(path), *arguments])
+
+
+def test_limits_hold_for_all_networks_of_a_file_together(tmp_path: Path) -> None:
+    """A file of many large networks is not worth minutes: checking stops where they are too large together."""
+    text = "arch 1\n" + "".join(f"network N{i} {{ in image [3, H, W] out image -> 40000 * relu }}\n" for i in range(9))
+    done = checked(text, tmp_path)
+    assert done.exit_code == 1
+    assert "3 networks of this file together would have more than 100,000 nodes" in done.output
+    assert done.output.count("error[") == 1 and "--network" in done.output
+    assert "N1: ok" in done.output and "N4" not in done.output
+    assert checked(text, tmp_path, "--network", "N8").exit_code == 0
+
+
+def test_thousands_of_networks_are_too_many(tmp_path: Path) -> None:
+    """The smallest network costs something, too."""
+    text = "arch 1\n" + "".join(f"network N{i} {{ in image [3, H, W] out image -> relu }}\n" for i in range(3000))
+    assert "take more than 1,000,000 steps" in checked(text, tmp_path).output

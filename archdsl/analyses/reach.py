@@ -152,6 +152,9 @@ def _reach(graph: Graph, axis: Axis, asked: Demand, wanted: tuple[Ref, ...], sou
                 found[ref] = value.footprint
             if value.plain:
                 continue
+            if step.operands and value is step.operands[0]:
+                _carry(holes, step.node.inputs[0], ref)
+                continue
             _record(holes, ref, value)
             ranges = _born(step, ref, holes)
             if ranges:
@@ -174,6 +177,15 @@ def _record(holes: Holes, ref: Ref, value: Value) -> None:
         holes.together.add(ref)
     if value.footprint.empty:
         holes.blind.add(ref)
+
+
+def _carry(holes: Holes, before: Ref, after: Ref) -> None:
+    """Notes of a value that is the only operand's own, position by position, what is known of the operand."""
+    if before in holes.channels:
+        holes.channels[after] = holes.channels[before]
+    for among in (holes.together, holes.blind):
+        if before in among:
+            among.add(after)
 
 
 def _flags(segments: Segments[Footprint]) -> Segments[bool]:

@@ -72,6 +72,7 @@ def _networks(
 ) -> Iterator[Entry]:
     """Each network of a file, the default first; parameters given with --set reach those that have them."""
     from archdsl.checking import Checked, check_network
+    from archdsl.elaborate.session import Spent
     from archdsl.spec import Spec, locate
 
     found = locate(path)
@@ -81,15 +82,18 @@ def _networks(
     names = spec.networks if network is None else [network]
     if not names and (settings or not _only_blocks(spec)):
         names = [None]  # type: ignore[list-item]
+    known = {name: set(spec.parameters(name)) for name in spec.networks} if settings else {}
+    spent = Spent()
     for name in names:
-        yield path, check_network(spec, name, _reaching(spec, name, settings), values)
+        yield path, check_network(spec, name, _reaching(known, name, settings), values, spent)
+        if spent.over:
+            break
     if not names:
         yield path, Checked(None, None, spec.diagnostics, None)
 
 
-def _reaching(spec: Any, network: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _reaching(known: Mapping[str, set[str]], network: str | None, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that a network has. One that no network of the file has goes to all of them, to be reported."""
-    known = {name: set(spec.parameters(name)) for name in spec.networks}
     anywhere: set[str] = set().union(*known.values())
     own = known.get(network or "", anywhere)
     return {name: value for name, value in settings.items() if name in own or name not in anywhere}

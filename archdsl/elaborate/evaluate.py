@@ -38,6 +38,9 @@ from archdsl.lang import tree as t
 _UNDER_WAY: Any = object()
 """What the memo holds for a constant while it is worked out."""
 
+_STEPS_PER_NEW_CALL = 36
+"""What settings that may differ every time cost: they are bound, checked, and their op's rules asked anew."""
+
 _MAP_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
@@ -305,6 +308,7 @@ class Evaluator:
         known = self.session.modules.get(id(expr))
         if known is not None and known.op == module.op and not module.settings and not module.maps:
             return known
+        self.session.step(expr.span, _STEPS_PER_NEW_CALL)
         made = self._op_with(module, *self._arguments(expr), expr.span)
         written = all(isinstance(a.value, t.Number | t.String | t.Constant) for a in expr.arguments)
         if written and isinstance(made, OpModule) and not module.settings and not module.maps:

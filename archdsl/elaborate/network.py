@@ -17,7 +17,7 @@ from archdsl.elaborate.expand import Expander
 from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef, SpecFile
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
-from archdsl.elaborate.session import Hopeless, Session, TooLarge
+from archdsl.elaborate.session import Hopeless, Session, Spent, TooLarge
 from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable, kind_of
 from archdsl.interpreter import recursion_of, without_collection
 from archdsl.ir.conditions import AXES, contradiction
@@ -29,6 +29,8 @@ from archdsl.lang import tree as t
 MAX_INPUT_CHANNELS = 1 << 16
 _SYMBOLS = ("H", "W")
 _WORDS = {"H": "height", "W": "width"}
+_STEPS_PER_NETWORK = 4_000
+"""What a network costs besides its statements: the analyses of even the smallest one."""
 _RECURSION = 12_000
 """64 blocks deep, each with expressions up to the parser's nesting limit; Python's own limit is 1,000."""
 
@@ -147,11 +149,13 @@ def elaborate(
     diagnostics: Diagnostics,
     settings: Mapping[str, Any] | None = None,
     choices: Mapping[int, int] | None = None,
+    spent: Spent | None = None,
 ) -> Elaboration | None:
     """Expands a network of a file (the first when `name` is None).
 
-    `settings` gives parameters of the network values, `choices` search variables by number. What is wrong is added to
-    `diagnostics`; None when there is no such network.
+    `settings` gives parameters of the network values, `choices` search variables by number; `spent` is what the file's
+    other networks took, to which this one's is added. What is wrong is added to `diagnostics`; None when there is no
+    such network.
     """
     networks = dict(file.networks())
     chosen = next(iter(networks), None) if name is None else name
@@ -159,7 +163,8 @@ def elaborate(
         _no_network(file, chosen, list(networks), diagnostics)
         return None
     with without_collection(), recursion_of(_RECURSION):
-        return _Run(file, chosen, diagnostics, dict(settings or {}), dict(choices or {})).elaborate()
+        run = _Run(file, chosen, diagnostics, dict(settings or {}), dict(choices or {}), spent or Spent())
+        return run.elaborate()
 
 
 def _no_network(file: SpecFile, name: str | None, known: list[str], diagnostics: Diagnostics) -> None:
@@ -180,29 +185,38 @@ class _Run:
     """One elaboration; counting runs it a second time, on a session of its own."""
 
     def __init__(
-        self, file: SpecFile, name: str, diagnostics: Diagnostics, settings: dict[str, Any], choices: dict[int, int]
+        self,
+        file: SpecFile,
+        name: str,
+        diagnostics: Diagnostics,
+        settings: dict[str, Any],
+        choices: dict[int, int],
+        spent: Spent,
     ) -> None:
         self.file, self.name, self.diagnostics = file, name, diagnostics
-        self.settings, self.choices = settings, choices
+        self.settings, self.choices, self.spent = settings, choices, spent
 
     def elaborate(self) -> Elaboration:
-        session = Session(self.diagnostics, choices=self.choices, templates=self.file.templates)
+        session = Session(self.diagnostics, choices=self.choices, before=self.spent, templates=self.file.templates)
         session.recount = self._count
         result = Elaboration(self.name, None)
+        body = None
         try:
+            session.step(dict(self.file.networks())[self.name].tree.name.span, _STEPS_PER_NETWORK)
             body = self._expand(session, result)
         except TooLarge as over:
             self.diagnostics.add(over.diagnostic)
-            return result
+            self.spent.over = True
         except Hopeless:
-            return result
+            self.spent.over = True
+        self.spent.add(session)
         if body is not None:
             self._finish(session, body, result)
         return result
 
     def _count(self) -> int:
         """How many nodes the network will have, blocks of equal arguments expanded once."""
-        session = Session(Diagnostics(), choices=self.choices, counting=True)
+        session = Session(Diagnostics(), choices=self.choices, before=self.spent, counting=True)
         try:
             self._expand(session, Elaboration(self.name, None))
         except TooLarge as over:

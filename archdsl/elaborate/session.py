@@ -44,6 +44,22 @@ class Hopeless(Exception):
     """So many statements failed that the rest is not worth looking at."""
 
 
+@dataclass
+class Spent:
+    """What elaborating the networks of a file one after another took so far; the limits hold for all together."""
+
+    nodes: int = 0
+    steps: int = 0
+    setbacks: int = 0
+    networks: int = 0
+    over: bool = False
+    """Whether a limit was met: looking at further networks would take as long again."""
+
+    def add(self, session: Session) -> None:
+        self.nodes, self.steps, self.setbacks = session.nodes, session.steps, session.setbacks
+        self.networks += 1
+
+
 class Mark(NamedTuple):
     """How much there was of everything when an expansion began."""
 
@@ -62,6 +78,8 @@ class Session:
     choices: dict[int, int] = field(default_factory=dict)
     """Values for search variables, by number; the start value where absent."""
     counting: bool = False
+    before: Spent = field(default_factory=Spent)
+    """What other networks of the same file took, which counts as well."""
     steps: int = 0
     nodes: int = 0
     stack: list[tuple[str, Span | None]] = field(default_factory=list)
@@ -90,6 +108,11 @@ class Session:
     _outer_of: tuple[Span | None, ...] = ()
     _outer_frames: tuple[Frame, ...] = ()
     _last_origin: tuple[tuple[Frame, ...], Origin] | None = None
+
+    def __post_init__(self) -> None:
+        self.steps += self.before.steps
+        self.nodes += self.before.nodes
+        self.setbacks += self.before.setbacks
 
     # ----------------------------------------------------------- reporting
 
@@ -153,9 +176,8 @@ class Session:
         self.steps += count
         if self.steps > MAX_STEPS:
             help = "a spec describes a network; it does not compute one"
-            raise self.too_large(
-                Fault("E0906", f"the spec takes more than {MAX_STEPS:,} steps to work out", span, help=help)
-            )
+            what = f"{self._subject('the spec takes', 'take')} more than {MAX_STEPS:,} steps to work out"
+            raise self.too_large(Fault("E0906", what, span, help=self._apart or help))
 
     def grow(self, count: int, span: Span) -> None:
         """Counts nodes about to be added. Raises TooLarge past the limit."""
@@ -172,8 +194,16 @@ class Session:
 
     def check_total(self, nodes: int, span: Span) -> None:
         if nodes > MAX_NODES:
-            message = f"the network would have more than {MAX_NODES:,} nodes"
-            raise self.too_large(Fault("E0902", message, span, help="a repetition is larger than meant"))
+            message = f"{self._subject('the network would have', 'would have')} more than {MAX_NODES:,} nodes"
+            raise self.too_large(Fault("E0902", message, span, help=self._apart or "a repetition is larger than meant"))
+
+    def _subject(self, one: str, several: str) -> str:
+        return f"{self.before.networks + 1} networks of this file together {several}" if self.before.networks else one
+
+    @property
+    def _apart(self) -> str:
+        """The mend where no network is too large by itself."""
+        return "check them one by one with `--network`, or in files of their own" if self.before.networks else ""
 
     # --------------------------------------------------------------- nodes
 

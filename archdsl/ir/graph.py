@@ -68,18 +68,17 @@ class Node:
     types: tuple[MapType, ...]
     weights: str = ""
     origin: Origin | None = field(default=None, compare=False)
+    refs: tuple[Ref, ...] = field(init=False, compare=False, repr=False)
+    """Its results: asked for by everything that walks a graph, many times over."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "refs", tuple([Ref(self.name, port) for port in range(len(self.types))]))
 
     def __getitem__(self, setting: str) -> Setting:
         for name, value in self.settings:
             if name == setting:
                 return value
         raise KeyError(setting)
-
-    @property
-    def refs(self) -> tuple[Ref, ...]:
-        if len(self.types) == 1:
-            return (Ref(self.name),)
-        return tuple(Ref(self.name, port) for port in range(len(self.types)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
