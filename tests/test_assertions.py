@@ -8,6 +8,7 @@ import pytest
 from random_graphs import SPECS, elaborated
 
 from archdsl.analyses.assertions import check_assertions, holds
+from archdsl.analyses.contributions import field_of_view_by_node
 from archdsl.analyses.once import Analyses
 from archdsl.diagnostics import Diagnostic, Diagnostics, Severity
 from archdsl.elaborate.files import Files
@@ -278,3 +279,21 @@ def test_a_latency_bound_by_arithmetic_names_where_the_arithmetic_is() -> None:
 def test_a_field_of_view_has_two_axes() -> None:
     (diagnostic,) = check("  assert field_of_view(tall) == [11, 3, 3]")
     assert (diagnostic.code, diagnostic.help) == ("E0410", "compare with one number, or with [rows, columns]")
+
+
+def test_contributions_are_those_at_the_stated_size() -> None:
+    """What the lines add to a field of view adds up to it, also where the size of the input decides on ratios."""
+    text = """arch 1
+network Net {
+  in image [3, H, W]
+  x = image -> conv(4, 3, stride=2) -> conv(4, 3, stride=2)
+  y = x -> resize(like=image) -> conv(4, 3, dilation=5)
+  out y
+}
+"""
+    graph = elaborated(text)[0].graph
+    assert graph is not None
+    for values in (None, {"H": 37, "W": 37}, {"H": 9, "W": 9}):
+        ref = dict(graph.names)["y"]
+        gains = field_of_view_by_node(graph, ref, "x", values)
+        assert sum(gains.values()) == Analyses(graph, values).field_of_view(ref)[1]

@@ -171,10 +171,14 @@ def test_show_prints_draws_and_gives_the_graph(folder: Path) -> None:
     from archdsl.network import load
 
     assert "total" in archdsl("show", "tiny.arch", "--hardware", "t4", "--budget", "8ms", cwd=folder).stdout
-    archdsl("show", "tiny.arch", "--svg", "a.svg", "--html", "a.html", cwd=folder)
+    drawn = archdsl("show", "tiny.arch", "--svg", "a.svg", "--html", "a.html", cwd=folder)
+    assert "total" in drawn.stdout
+    assert (drawn.stderr.splitlines()) == ["picture: a.svg", "page: a.html"]
     assert (folder / "a.svg").read_text(encoding="utf-8").startswith("<svg")
     assert "Tiny" in (folder / "a.html").read_text(encoding="utf-8")
-    text = archdsl("show", "tiny.arch", "--ir", cwd=folder).stdout
+    (folder / "a.svg").unlink()
+    text = archdsl("show", "tiny.arch", "--ir", "--svg", "a.svg", cwd=folder).stdout
+    assert (folder / "a.svg").exists()
     assert from_text(text) == load(str(folder / "tiny.arch")).ir
 
 
@@ -377,6 +381,23 @@ def test_weights_that_are_not_finite_are_refused_by_name(folder: Path) -> None:
     safetensors.torch.save_file(state, folder / "nan.safetensors")
     said = archdsl("compile", "tiny.arch", "--weights", "nan.safetensors", cwd=folder, code=1).stderr
     assert "E0814" in said and "s2.conv1.weight" in said and "overflow" not in said
+
+
+@pytest.mark.parametrize("command", [["show", "tiny.arch"], ["diff", "tiny.arch", "tiny.arch"]])
+def test_format_json_is_json_on_standard_output(folder: Path, command: list[str]) -> None:
+    """`--format json` and `--json -` are the same, and a file may be written besides."""
+    out = archdsl(*command, "--format", "json", "--json", "a.json", cwd=folder).stdout
+    assert out == archdsl(*command, "--json", "-", cwd=folder).stdout
+    assert json.loads(out) == json.loads((folder / "a.json").read_text(encoding="utf-8"))
+    assert "is not text or json" in archdsl(*command, "--format", "xml", cwd=folder, code=2).stderr
+
+
+def test_a_file_that_is_not_there_has_no_lines(folder: Path) -> None:
+    """No line and column of a file that was never read."""
+    assert "  --> nope\n" in archdsl("check", "nope", cwd=folder, code=1).stdout
+    sarif = json.loads(archdsl("check", "nope", "--format", "sarif", cwd=folder, code=1).stdout)
+    ((place,),) = [result["locations"] for result in sarif["runs"][0]["results"]]
+    assert place == {"physicalLocation": {"artifactLocation": {"uri": "nope"}}}
 
 
 def test_show_says_when_only_the_plane_has_holes(folder: Path) -> None:

@@ -20,6 +20,23 @@ def network(lines: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("line", "help"),
+    [
+        ("  x += image", "write it out: `x = x + …`"),
+        ("  x //= 2", "write it out: `x = x // …`"),
+        ("  y = [p for p in x -> split(2)]", "stands in parentheses"),
+        ("  for p in x -> split(2) { y = p }", "stands in parentheses"),
+        ("  when x -> f { y = 1 }", "stands in parentheses"),
+    ],
+)
+def test_a_known_mend_is_said(line: str, help: str) -> None:
+    """What people bring from Python is told apart, and what follows is read."""
+    found = parsed(network(f"{line}\n  z = = 3")).diagnostics
+    assert [d.span.line for d in found if d.span] == [2, 3]
+    assert help in found[0].help
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         # an expression left open is reported at its last operator

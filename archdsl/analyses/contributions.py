@@ -57,9 +57,14 @@ def _line(span: Span, one_file: bool) -> str:
     return f"line {span.line}" if one_file else f"{span.path}:{span.line}"
 
 
-def field_of_view_by_node(graph: Graph, ref: Ref, axis: Axis) -> dict[str, int]:
-    """By how many input pixels each node widens the field of view, along the path that reads widest to a value."""
-    steps = _steps_to(graph, ref, axis)
+def field_of_view_by_node(
+    graph: Graph, ref: Ref, axis: Axis, values: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """By how many input pixels each node widens the field of view, along the path that reads widest to a value.
+
+    `values` is the input's size, where one is stated: ratios of sizes are then those at that size.
+    """
+    steps = _steps_to(graph, ref, axis, values)
     gains: dict[str, int] = {}
     value: Ref | None = ref
     while value is not None:
@@ -71,9 +76,9 @@ def field_of_view_by_node(graph: Graph, ref: Ref, axis: Axis) -> dict[str, int]:
     return gains
 
 
-def _steps_to(graph: Graph, ref: Ref, axis: Axis) -> dict[str, Step]:
+def _steps_to(graph: Graph, ref: Ref, axis: Axis, values: Mapping[str, int] | None) -> dict[str, Step]:
     needed = graph.reaching(ref)
-    return {step.node.name: step for step in walk(graph, demand(graph, axis)) if step.node.name in needed}
+    return {step.node.name: step for step in walk(graph, demand(graph, axis, values)) if step.node.name in needed}
 
 
 def _operand_extents(step: Step) -> dict[Ref, int]:

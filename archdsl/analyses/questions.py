@@ -140,8 +140,8 @@ class Questioner(Evaluator):
     def _field_of_view(self, analyses: Analyses, arguments: Sequence[tuple[Any, Span]]) -> Any:
         ref = _map(arguments[0])
         view = analyses.field_of_view(ref)
-        unit = "pixels of the field of view"
-        self._asked["field_of_view", ref] = lambda a: (field_of_view_by_node(a.graph, ref, narrower_axis(view)), unit)
+        axis, unit = narrower_axis(view), "pixels of the field of view"
+        self._asked["field_of_view", ref] = lambda a: (field_of_view_by_node(a.graph, ref, axis, a.values), unit)
         return _OnBoth(view[0]) if view[0] == view[1] else PerAxis(*view)
 
     def items(self, value: Any, span: Span) -> Any:

@@ -19,6 +19,7 @@ InputOption = Annotated[str | None, typer.Option("--input", metavar="HxW", help=
 JsonOption = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Also write JSON to a file; `-` is standard output.")
 ]
+FormatOption = Annotated[str, typer.Option("--format", metavar="text|json", help="What standard output is.")]
 
 _SIZE = re.compile(r"(\d{1,6})\s*[x×,]\s*(\d{1,6})")
 
@@ -78,6 +79,13 @@ def write_json(content: Any, target: str) -> None:
         from archdsl.atomic import write_text
 
         write_text(Path(target), text + "\n")
+
+
+def json_targets(format_: str, json_: str | None) -> list[str]:
+    """Where JSON goes: `--format json` is standard output, as `--json -` is. Raises BadParameter."""
+    if format_ not in ("text", "json"):
+        raise typer.BadParameter(f"{format_!r} is not text or json", param_hint="--format")
+    return list(dict.fromkeys((["-"] if format_ == "json" else []) + ([] if json_ is None else [json_])))
 
 
 def use_color(stream: TextIO) -> bool:

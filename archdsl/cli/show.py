@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli.options import (
+    FormatOption,
     InputOption,
     JsonOption,
     NetworkOption,
     SetOption,
+    json_targets,
     seconds,
     settings_of,
     values_of,
@@ -45,12 +47,16 @@ def show(
         str | None, typer.Option("--budget", metavar="TIME", help="Hold the floor against a time, e.g. 8ms.")
     ] = None,
     dtype: Annotated[str, typer.Option("--dtype", metavar="DTYPE", help="For bytes and the floor.")] = "float32",
+    format_: FormatOption = "text",
     json_: JsonOption = None,
 ) -> None:
     """Show a network line by line: shapes, field of view, gap headroom, parameters, MACs, floor in time.
 
     Example: archdsl show specs/regseg.arch --input 1024x2048 --hardware t4 --dtype float16 --budget 30ms
     """
+    targets = json_targets(format_, json_)
+    if "-" in targets and ir:
+        raise typer.BadParameter("standard output is either the graph's text or JSON", param_hint="--ir")
     if dtype not in DTYPES:
         raise typer.BadParameter(f"{dtype!r} is not one of {', '.join(DTYPES)}", param_hint="--dtype")
     from archdsl.cli.loading import load_network
@@ -62,15 +68,16 @@ def show(
     net = load_network(spec, network, settings_of(set_))
     _check_size(net, values)
     machine = None if hardware is None else _machine(hardware, dtype)
+    _draw(net, values, svg, reach, html, machine, dtype, limit)
+    for target in targets:
+        write_json({"version": 1, "network": net.name, "facts": net.facts(*_pair(values))}, target)
+    if "-" in targets:
+        return
     if ir:
         from archdsl.ir.text import to_text
 
         typer.echo(to_text(net.ir))
-        return
-    _draw(net, values, svg, reach, html, machine, dtype, limit)
-    if json_ is not None:
-        write_json({"version": 1, "network": net.name, "facts": net.facts(*_pair(values))}, json_)
-    if json_ != "-" and not (svg or html):
+    else:
         _table(net, values, machine, dtype, limit, reach)
 
 
@@ -118,13 +125,13 @@ def _draw(
         _known_value(net, reach)
     if svg is not None:
         write_text(svg, _picture(net, values, reach))
-        typer.echo(f"picture: {svg}")
+        typer.echo(f"picture: {svg}", err=True)
     if html is not None:
         from archdsl.report.html import render_html
 
         page = render_html(net, values=values, hardware=machine, dtype=dtype, budget=budget)
         write_text(html, page)
-        typer.echo(f"page: {html}")
+        typer.echo(f"page: {html}", err=True)
 
 
 def _known_value(net: Network, value: str) -> None:

@@ -63,13 +63,15 @@ def _message(diagnostic: Diagnostic) -> str:
 
 
 def _location(span: Span) -> dict[str, Any]:
-    region = {
-        "startLine": span.line,
-        "startColumn": span.column,
-        "endLine": span.end_line,
-        "endColumn": span.end_column,
-    }
-    return {"physicalLocation": {"artifactLocation": {"uri": _uri(span.path)}, "region": region}}
+    where: dict[str, Any] = {"artifactLocation": {"uri": _uri(span.path)}}
+    if span.source.text:
+        where["region"] = {
+            "startLine": span.line,
+            "startColumn": span.column,
+            "endLine": span.end_line,
+            "endColumn": span.end_column,
+        }
+    return {"physicalLocation": where}
 
 
 def _uri(path: str) -> str:

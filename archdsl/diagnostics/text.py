@@ -95,7 +95,8 @@ class _View:
         return f"{bar} {text}" if text else bar
 
     def _arrow(self, span: Span) -> str:
-        where = f"{safe(span.path)}:{span.line}:{span.column}"
+        # a file that was not read has no lines to point at
+        where = f"{safe(span.path)}:{span.line}:{span.column}" if span.source.text else safe(span.path)
         return f"{' ' * self.gutter}{self._paint(_FRAMEWORK, '-->')} {where}"
 
     def _head(self) -> str:

@@ -94,6 +94,9 @@ def _juxtaposed(reader: Reader, begin: int, at: int) -> Diagnostic | None:
         return None
     if lines.starts_line(begin):
         word = lines.tokens[begin]
+        if _augments(reader, at):
+            mend = f"write it out: `{_shown(word)} = {_shown(word)} {lines.tokens[at]} …`"
+            return _unexpected(reader, begin, at, mend)
         mend = _ELSEWHERE.get(word, f"a statement gives a name to what it makes: `y = {_shown(word)} …`")
         return _unexpected(reader, begin, begin if lines.starts_line(at) else at, mend)
     before = lines.kind(begin - 1)
@@ -101,6 +104,23 @@ def _juxtaposed(reader: Reader, begin: int, at: int) -> Diagnostic | None:
     mend = f"to apply a module to a value, write {applied}" if before in OPERAND_END else ""
     mend = _ELSEWHERE.get(lines.tokens[begin - 1], mend) if begin else mend
     return _unexpected(reader, begin, begin, mend)
+
+
+def _augments(reader: Reader, at: int) -> bool:
+    """Whether an operator and a `=` right after it stand at `at`, as in `x += y`."""
+    lines = reader.lines
+    if lines.kind(at) not in ("PLUS", "MINUS", "TIMES", "DIVIDE") or lines.kind(at + 1) != "EQUAL":
+        return False
+    return lines.tokens[at].end == lines.tokens[at + 1].start
+
+
+def _in_clause(reader: Reader, begin: int, at: int) -> bool:
+    """Whether token `at` belongs to what the `for … in` or `if` of a comprehension, or the `for` of a loop, reads."""
+    lines = reader.lines
+    kinds = [lines.kind(i) for i in range(begin, at)]
+    while kinds and kinds[-1] not in ("IN", "IF", "WHEN", "COMMA", "EQUAL", "LBRACE"):
+        kinds.pop()
+    return bool(kinds) and (kinds[-1] == "WHEN" or (kinds[-1] in ("IN", "IF") and "FOR" in kinds))
 
 
 def _unexpected(reader: Reader, begin: int, at: int, mend: str) -> Diagnostic:
@@ -125,6 +145,8 @@ def _mend(reader: Reader, begin: int, at: int) -> str:
         return "statements stand inside a block or a network"
     if kind == "DOT":
         return "values have no attributes or methods; a module is applied with `x -> conv(3)`"
+    if str(lines.tokens[at] if at < len(lines.tokens) else "") == "->" and _in_clause(reader, begin, at):
+        return "what is gone through stands in parentheses where it holds a `->`: `for x in (y -> split(2))`"
     if (kind, before) == ("TIMES", "TIMES"):
         return "there are no powers; write the product: `2 * 2 * 2`"
     if kind == "EQUAL" and before == "NAME":
