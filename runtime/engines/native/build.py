@@ -120,9 +120,9 @@ def _compile(command: list[str]) -> None:
 def _declared(kernels: ctypes.CDLL) -> ctypes.CDLL:
     pointer, number, whole = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
     kernels.archdsl_op_size.restype = whole
-    kernels.archdsl_runner.restype, kernels.archdsl_runner.argtypes = pointer, (whole, number, whole)
+    kernels.archdsl_runner.restype, kernels.archdsl_runner.argtypes = pointer, (whole, number, whole, whole)
     kernels.archdsl_free.restype, kernels.archdsl_free.argtypes = None, (pointer,)
-    kernels.archdsl_run.restype, kernels.archdsl_run.argtypes = None, (pointer, pointer, pointer, number)
+    kernels.archdsl_run.restype, kernels.archdsl_run.argtypes = None, (pointer, pointer, pointer, whole, number)
     if kernels.archdsl_op_size() != ctypes.sizeof(Op):
         raise CannotBuild("its kernels do not fit this version")
     return kernels

@@ -22,6 +22,7 @@ class Kind(IntEnum):
     NEAREST = 10
     PLANAR_RESIZE = 11
     GUIDED = 12
+    STRIPS = 13
 
 
 class Activation(IntEnum):
@@ -54,11 +55,14 @@ class Address(ctypes.Structure):
 
 
 class Map(ctypes.Structure):
-    """A feature map; strides in elements, channels next to each other. `n` is 0 where there is none."""
+    """A feature map; strides in elements, channels next to each other. `n` is 0 where there is none.
+
+    `ring` rows are kept of a map that one thread makes and reads; 0 for whole maps.
+    """
 
     _fields_ = (
         ("at", Address),
-        *((name, ctypes.c_int64) for name in ("n", "h", "w", "c", "pixel", "row", "image")),
+        *((name, ctypes.c_int64) for name in ("n", "h", "w", "c", "pixel", "row", "image", "ring")),
     )
 
 

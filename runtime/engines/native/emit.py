@@ -28,12 +28,43 @@ _THIN = 8
 
 @dataclass(eq=False)
 class Step:
-    """A record whose addresses are still buffers: by field, a buffer and a byte offset in it."""
+    """A record whose addresses are still buffers: by field, a buffer and a byte offset in it.
+
+    `read`, `made` and `second` are the maps with their rows, also where the record has an image in one row. `scratch`
+    are bytes that each thread needs for itself; `members` the steps that run by turns, `local` what they need.
+    """
 
     op: Op
     position: int
+    read: Value
+    made: Value
+    second: Value | None = None
     addresses: dict[str, tuple[Buffer, int]] = field(default_factory=dict)
     scratch: int = 0
+    members: list[Step] = field(default_factory=list)
+    local: int = 0
+
+    def keep(self) -> None:
+        """Notes the buffers of the maps by their fields."""
+        for name, value in (("input", self.read), ("output", self.made), ("second", self.second)):
+            if value is not None:
+                self.addresses[name] = (value.buffer, value.byte)
+
+    def in_rows(self) -> None:
+        """Puts the maps in as they are, row by row."""
+        self.op.input, self.op.output = self.read.map(), self.made.map()
+        if self.second is not None:
+            self.op.second = self.second.map()
+
+
+@dataclass(eq=False)
+class TorchStep:
+    """A node that runs as a torch call; `exports` are results that kernels read too, `buffers` all that it touches."""
+
+    unit: Unit
+    position: int
+    exports: dict[Ref, Value] = field(default_factory=dict)
+    buffers: set[Buffer] = field(default_factory=set)
 
 
 Constants = dict[tuple[object, ...], Tensor]
@@ -78,10 +109,10 @@ class Emitter:
         """Adds a step from one value, or two, to another."""
         op = Op(kind=kind, input=read.map(), output=made.map(), groups=1, rows=1, **fields)
         op.kernel = op.stride = op.dilation = type(op.kernel)(1, 1)
-        found = Step(op, self.position, {"input": (read.buffer, read.byte), "output": (made.buffer, made.byte)})
+        found = Step(op, self.position, read, made, second)
         if second is not None:
             op.second = second.map()
-            found.addresses["second"] = (second.buffer, second.byte)
+        found.keep()
         for buffer, _ in found.addresses.values():
             buffer.used(self.position)
         self.steps.append(found)
@@ -158,8 +189,11 @@ def direct(emitter: Emitter, unit: Unit, x: Value, made: Value) -> None:
     shape = Shape.of(groups, logical, channels, channels * kernel[1] if merged else channels, merged)
     second = emitter.second(unit, made)
     if kernel == (1, 1) and settings["stride"] == (1, 1) and settings["padding"] == (0, 0):
-        x, made, second = _flattened(x, made, second)
-    step = emitter.step(Kind.CONV, x, made, second, **_finish(unit), merged=merged)
+        read, written, added = _flattened(x, made, second)
+    else:
+        read, written, added = x, made, second
+    step = emitter.step(Kind.CONV, read, written, added, **_finish(unit), merged=merged)
+    step.read, step.made, step.second = x, made, second
     windowed(step, settings)
     _cut(step, shape)
     _weights(emitter, unit, step, shape, pack.packed, "direct")

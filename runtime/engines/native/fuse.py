@@ -80,7 +80,15 @@ class _Fusion:
             rule = _RULES.get("activation" if unit.op in ACTIVATIONS else unit.op)
             if rule is not None and unit.native:
                 rule(self, unit)
-        return self.units
+        return self._early()
+
+    def _early(self) -> list[Unit]:
+        """Every unit right behind the last of those it reads, so that readers of one map stand together."""
+        order: list[Unit] = []
+        for unit in self.units:
+            makers = [self.maker[ref] for ref in unit.reads if ref in self.maker]
+            order.insert(max((order.index(maker) + 1 for maker in makers), default=len(order)), unit)
+        return order
 
     # ------------------------------------------------------------- what reads what
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from archdsl.runtime.engines.native.descriptors import Address, Map
 
-NONE, CONSTANT, ARENA, FIRST_INPUT = 0, 1, 2, 3
-"""Slots: no address, an absolute one, the arena, and the inputs, which the outputs follow."""
+NONE, CONSTANT, ARENA, LOCAL, FIRST_INPUT = 0, 1, 2, 3, 4
+"""Slots: no address, an absolute one, the arena, each thread's own memory, and the inputs, which the outputs follow."""
 
 _ALIGNMENT = 4096
 # maps that start at the same place of a page would compete for the same lines of the cache
@@ -64,7 +64,7 @@ class Value:
         return replace(self, h=1, w=self.h * self.w)
 
     def map(self) -> Map:
-        return Map(Address(), self.n, self.h, self.w, self.c, self.pixel, self.row, self.image)
+        return Map(Address(), self.n, self.h, self.w, self.c, self.pixel, self.row, self.image, 0)
 
     @property
     def byte(self) -> int:

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 
 from archdsl.runtime.engines.native import emit
-from archdsl.runtime.engines.native.emit import Constants, Emitter, Step
+from archdsl.runtime.engines.native.emit import Constants, Emitter, Step, TorchStep
 from archdsl.runtime.engines.native.fuse import fused, planar
 from archdsl.runtime.engines.native.memory import FIRST_INPUT, Buffer, Value, place
+from archdsl.runtime.engines.native.strips import in_strips
 from archdsl.runtime.engines.native.units import Sized, Unit
 from torch import Tensor
 
 from archdsl.ir.graph import Ref
 
 _VIEWS = ("split", "crop")
-
-
-@dataclass(eq=False)
-class TorchStep:
-    """A node that runs as a torch call; `exports` are results that kernels read too."""
-
-    unit: Unit
-    position: int
-    exports: dict[Ref, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,9 +87,10 @@ class _Planning:
             self.emitter.position = position
             self._unit(unit)
         results = {out.name: self._result(self._final(out.value)) for out in self.sized.graph.outputs}
+        steps = in_strips(self.emitter, self._in_order())
         buffers = {value.buffer for value in self.values.values()} | set(self.emitter.buffers)
         arena = place(buffer for buffer in buffers if buffer.slot not in self.slots.values() and buffer.last >= 0)
-        return Plan(self.sized, self._in_order(), arena, self.values, self.inputs, results)
+        return Plan(self.sized, steps, arena, self.values, self.inputs, results)
 
     def _in_order(self) -> list[Step | TorchStep]:
         both = [*self.steps, *self.emitter.steps]
@@ -171,7 +164,8 @@ class _Planning:
         self.values[ref] = given
         if self._odd(shape[0]) and any(unit.native and ref in unit.reads for unit in self.units):
             self.values[ref] = self._fresh(shape)
-            emit.copy(self.emitter, given, self.values[ref])
+            copy = emit.copy(self.emitter, given, self.values[ref])
+            copy.op.option = int(shape[0] == 3)
 
     def _unit(self, unit: Unit) -> None:
         if not unit.native:
@@ -220,11 +214,16 @@ class _Planning:
         self.steps.append(step)
         for ref in unit.inputs:
             if ref in self.values or self._native(ref):
-                self._value(ref).buffer.used(step.position)
+                self._use(step, ref)
         for ref in unit.outputs:
             if any(other.native and ref in other.reads for other in self.units):
-                step.exports[ref] = self._value(ref)
-                step.exports[ref].buffer.used(step.position)
+                step.exports[ref] = self._use(step, ref)
+
+    def _use(self, step: TorchStep, ref: Ref) -> Value:
+        value = self._value(ref)
+        value.buffer.used(step.position)
+        step.buffers.add(value.buffer)
+        return value
 
     def _native(self, ref: Ref) -> bool:
         unit = self.makers.get(ref)

@@ -13,9 +13,9 @@ import torch
 from archdsl.runtime.engines.native.blocks import Recycler, as_tensor, block
 from archdsl.runtime.engines.native.build import library
 from archdsl.runtime.engines.native.descriptors import Address, Op
-from archdsl.runtime.engines.native.emit import Constants, Step
+from archdsl.runtime.engines.native.emit import Constants, Step, TorchStep
 from archdsl.runtime.engines.native.memory import ARENA, FIRST_INPUT, Value
-from archdsl.runtime.engines.native.plan import Plan, Result, TorchStep, planned
+from archdsl.runtime.engines.native.plan import Plan, Result, planned
 from archdsl.runtime.engines.native.units import Sized
 from archdsl.runtime.engines.program import Program
 from torch import Tensor
@@ -106,17 +106,19 @@ class _Kernels:
     """A stretch of steps that run without torch."""
 
     def __init__(self, steps: list[Step], threads: int) -> None:
-        for step in steps:
+        every = [each for step in steps for each in (step, *step.members)]
+        for step in every:
             _resolve(step)
-        self.ops = (Op * len(steps))(*(step.op for step in steps))
+        self.ops = (Op * len(every))(*(step.op for step in every))
         self.library = library()
-        self.runner = self.library.archdsl_runner(len(steps), threads, max(step.scratch for step in steps))
+        scratch, local = (max(getattr(step, name) for step in every) for name in ("scratch", "local"))
+        self.runner = self.library.archdsl_runner(len(every), threads, scratch, local)
         if not self.runner:
             raise MemoryError("no memory for the threads of a network")
         weakref.finalize(self, self.library.archdsl_free, self.runner).atexit = False
 
     def run(self, slots: ctypes.Array[ctypes.c_void_p], half: bool) -> None:
-        self.library.archdsl_run(self.runner, self.ops, slots, int(half))
+        self.library.archdsl_run(self.runner, self.ops, slots, len(slots), int(half))
 
 
 def _resolve(step: Step) -> None:

@@ -101,7 +101,7 @@ struct Convolution {
             int64_t iy = in_row(y, ky);
             if (iy < 0 || iy >= op.in.h) continue;
             for (int64_t kx = 0; kx < columns_wide; kx++, count++) {
-                tap[count] = iy * op.in.row + in_column(x, kx) * op.in.pixel;
+                tap[count] = op.in.line(iy) + in_column(x, kx) * op.in.pixel;
                 row[count] = ky * columns_wide + kx;
             }
         }
@@ -120,7 +120,7 @@ struct Convolution {
                 T* target = copy + count * pixels * wide;
                 packed_tap[count] = count * pixels * wide;
                 packed_row[count++] = ky * columns_wide + kx;
-                for (int64_t x = x0; x < x1; x++, target += wide) copy_pixel(target, in + iy * op.in.row, x, kx, wide);
+                for (int64_t x = x0; x < x1; x++, target += wide) copy_pixel(target, in + op.in.line(iy), x, kx, wide);
             }
         }
         return {count, packed_tap, packed_row, op.run, wide};
@@ -150,8 +150,8 @@ struct Convolution {
             const int64_t channel = group * out_group + within;
             const int64_t channels = std::min(op.vectors * LANES, out_group - within);
             kernel(from + group * in_group, walk, weights + panel * panel_elements, scratch.sums);
-            T* target = out + y * op.out.row + x0 * op.out.pixel + channel;
-            const T* add = residual ? residual + y * op.second.row + x0 * op.second.pixel + channel : nullptr;
+            T* target = out + op.out.line(y) + x0 * op.out.pixel + channel;
+            const T* add = residual ? residual + op.second.line(y) + x0 * op.second.pixel + channel : nullptr;
             end(op, scratch.sums, bias + panel * op.vectors * LANES, target, add, x1 - x0, channels,
                 sums ? sums + channel : nullptr);
         }
@@ -193,4 +193,12 @@ void conv_piece(const Op& op, const Bound& at, Scratch& scratch, int64_t piece) 
     }
     work.piece(row * op.rows, std::min((row + 1) * op.rows, op.out.h), column * op.columns,
                std::min((column + 1) * op.columns, op.out.w), first, last);
+}
+
+// Some rows of an image; sums are added to, and belong to a strip of the map.
+template <class T>
+void conv_rows(const Op& op, const Bound& at, Scratch& scratch, int64_t n, int64_t y0, int64_t y1, float* sums) {
+    Convolution<T> work(op, at, scratch, n);
+    work.sums = sums;
+    work.piece(y0, y1, 0, op.out.w, 0, op.groups * op.panels);
 }

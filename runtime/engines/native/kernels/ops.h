@@ -6,16 +6,19 @@ struct Address {
     int64_t slot, offset;  // bytes from the start of a slot: the plan's arena, weights, an input or an output
 };
 
-// A feature map; strides in elements, channels next to each other.
+// A feature map; strides in elements, channels next to each other. Of a map that one thread makes and reads only the
+// last `ring` rows are kept; 0 for whole maps.
 struct Map {
     Address at;
     int64_t n, h, w, c;
-    int64_t pixel, row, image;
+    int64_t pixel, row, image, ring;
+
+    int64_t line(int64_t y) const { return (ring ? y % ring : y) * row; }
 };
 
 enum Kind : int64_t {
     CONV, WINOGRAD, DEPTHWISE, BINARY, AFFINE, POOL, SUMS, MEAN, SCALE_WEIGHTS, RESIZE, NEAREST, PLANAR_RESIZE, GUIDED,
-    KINDS
+    STRIPS, KINDS
 };
 
 enum Activation : int64_t { NONE, RELU, RELU6, HSIGMOID, HSWISH, SIGMOID, SILU, TANH };

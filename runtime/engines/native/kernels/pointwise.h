@@ -4,16 +4,19 @@
 
 inline int64_t row_pieces(const Op& op) { return op.out.n * ceil_div(op.out.h, op.rows); }
 
-// Calls f(image, row) for each row of a piece.
-template <class F>
-inline void each_row(const Op& op, int64_t piece, F f) {
+// A step that makes any rows of an image, as one that makes a piece.
+template <class T>
+using Rows = void (*)(const Op&, const Bound&, Scratch&, int64_t n, int64_t y0, int64_t y1);
+
+template <class T, Rows<T> ROWS>
+void row_piece(const Op& op, const Bound& at, Scratch& scratch, int64_t piece) {
     const int64_t down = ceil_div(op.out.h, op.rows), n = piece / down, first = piece % down * op.rows;
-    for (int64_t y = first; y < std::min(first + op.rows, op.out.h); y++) f(n, y);
+    ROWS(op, at, scratch, n, first, std::min(first + op.rows, op.out.h));
 }
 
 template <class T>
 inline T* line_of(const Bound& at, const Map& map, int64_t n, int64_t y) {
-    return at.at<T>(map) + n * map.image + y * map.row;
+    return at.at<T>(map) + n * map.image + map.line(y);
 }
 
 template <int64_t OPERATOR>
@@ -37,23 +40,44 @@ void binary_line(const Op& op, const T* a, const T* b, T* out) {
 }
 
 template <class T>
-void binary_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
+void binary_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
     constexpr void (*LINES[])(const Op&, const T*, const T*, T*) = {binary_line<T, ADD>, binary_line<T, SUB>,
                                                                     binary_line<T, MUL>, binary_line<T, DIV>};
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+    for (int64_t y = y0; y < y1; y++) {
         LINES[op.option](op, line_of<T>(at, op.in, n, y), line_of<T>(at, op.second, n, y), line_of<T>(at, op.out, n, y));
-    });
+    }
 }
 
-// y = activation(scale * x + shift), per channel or by one number. Channels past those of the input become zero.
+// Three channels of bfloat16 as four, eight pixels at a time; the fourth is zero.
+inline void pad_to_four(const bf16* in, bf16* out, int64_t pixels) {
+    alignas(64) uint16_t from[32];
+    for (int i = 0; i < 32; i++) from[i] = uint16_t(i / 4 * 3 + i % 4);
+    const __m512i lanes = _mm512_load_si512(from);
+    int64_t x = 0;
+    for (; x + 8 <= pixels; x += 8)
+        _mm512_storeu_si512(out + 4 * x, _mm512_maskz_permutexvar_epi16(
+            0x77777777, lanes, _mm512_maskz_loadu_epi16(0x00ffffff, in + 3 * x)));
+    for (; x < pixels; x++) {
+        memcpy(out + 4 * x, in + 3 * x, 3 * sizeof(bf16));
+        out[4 * x + 3] = bf16{0};
+    }
+}
+
+// y = activation(scale * x + shift), per channel or by one number; with `option` the copy above. Channels past those of
+// the input are as if they were zero.
 template <class T>
-void affine_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
+void affine_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
     const float* scale = op.weights.slot ? at.at<float>(op.weights) : nullptr;
     const float* shift = op.bias.slot ? at.at<float>(op.bias) : nullptr;
     const Vec one_scale = splat(float(op.step[0])), one_shift = splat(float(op.step[1]));
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+    for (int64_t y = y0; y < y1; y++) {
         const T* in = line_of<T>(at, op.in, n, y);
         T* out = line_of<T>(at, op.out, n, y);
+        if constexpr (std::is_same_v<T, bf16>)
+            if (op.option) {
+                pad_to_four(in, out, op.out.w);
+                continue;
+            }
         for (int64_t x = 0; x < op.out.w; x++, in += op.in.pixel, out += op.out.pixel)
             for (int64_t c = 0; c < op.out.c; c += LANES) {
                 const __mmask16 mask = first_lanes(op.out.c - c);
@@ -61,7 +85,7 @@ void affine_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
                 v = _mm512_fmadd_ps(v, scale ? load(scale + c, mask) : one_scale, shift ? load(shift + c, mask) : one_shift);
                 store(out + c, activated(v, op.activation), mask);
             }
-    });
+    }
 }
 
 // Partial sums over the rows of a piece, for a mean over the whole map.
@@ -69,7 +93,8 @@ template <class T>
 void sums_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
     float* sums = at.at<float>(op.sums) + piece * op.sums_channels;
     memset(sums, 0, op.in.c * sizeof(float));
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+    const int64_t n = piece / op.pieces, first = piece % op.pieces * op.rows;
+    for (int64_t y = first; y < std::min(first + op.rows, op.in.h); y++) {
         const T* in = line_of<T>(at, op.in, n, y);
         for (int64_t c = 0; c < op.in.c; c += LANES) {
             const __mmask16 mask = first_lanes(op.in.c - c);
@@ -77,7 +102,7 @@ void sums_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
             for (int64_t x = 0; x < op.in.w; x++) total = _mm512_add_ps(total, load(in + x * op.in.pixel + c, mask));
             store(sums + c, total, mask);
         }
-    });
+    }
 }
 
 template <class T>

@@ -29,8 +29,8 @@ inline Vec corners(const T* a, const T* b, int64_t left, int64_t right, __mmask1
 }
 
 template <class T>
-void resize_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+void resize_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
+    for (int64_t y = y0; y < y1; y++) {
         const Between down(source(op, 0, y), op.in.h);
         const T *top = line_of<T>(at, op.in, n, down.low), *bottom = line_of<T>(at, op.in, n, down.high);
         const T* add = op.second.n ? line_of<T>(at, op.second, n, y) : nullptr;
@@ -47,7 +47,7 @@ void resize_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
                 store(out + c, activated(v, op.activation), mask);
             }
         }
-    });
+    }
 }
 
 // As torch does it: doubling exactly, otherwise by a product in float.
@@ -58,15 +58,15 @@ inline int64_t nearest(int64_t i, int64_t from, int64_t to, double step) {
 }
 
 template <class T>
-void nearest_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+void nearest_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
+    for (int64_t y = y0; y < y1; y++) {
         const T* in = line_of<T>(at, op.in, n, nearest(y, op.in.h, op.out.h, op.step[0]));
         T* out = line_of<T>(at, op.out, n, y);
         for (int64_t x = 0; x < op.out.w; x++) {
             const T* from = in + nearest(x, op.in.w, op.out.w, op.step[1]) * op.in.pixel;
             memcpy(out + x * op.out.pixel, from, op.out.c * sizeof(T));
         }
-    });
+    }
 }
 
 // ---------------------------------------------------------------- planes
@@ -133,16 +133,16 @@ inline void write_labels(const Op& op, const Columns& columns, const float* line
 
 // The result stands channel by channel (`run` elements apart), or is one label per pixel (`merged`).
 template <class T>
-void planar_resize_piece(const Op& op, const Bound& at, Scratch& scratch, int64_t piece) {
+void planar_resize_rows(const Op& op, const Bound& at, Scratch& scratch, int64_t n, int64_t y0, int64_t y1) {
     const int64_t stride = ceil_div(op.in.w, LANES) * LANES + 2 * LANES;
     float* lines = (float*)scratch.packed;
     const Columns columns(at.at<int32_t>(op.weights), op.out.w);
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+    for (int64_t y = y0; y < y1; y++) {
         row_of_planes<T>(op, at, n, y, lines, stride);
-        if (op.merged) return write_labels(op, columns, lines, stride, line_of<uint8_t>(at, op.out, n, y));
-        for (int64_t c = 0; c < op.in.c; c++)
+        if (op.merged) write_labels(op, columns, lines, stride, line_of<uint8_t>(at, op.out, n, y));
+        for (int64_t c = 0; c < op.in.c && !op.merged; c++)
             write_plane(op, columns, lines + c * stride, line_of<T>(at, op.out, n, y) + c * op.run);
-    });
+    }
     _mm_sfence();
 }
 
@@ -167,8 +167,8 @@ constexpr int64_t MOST_SCORES = 16;  // vectors of channels of a guided upsampli
 // Samples a map where a resize would, moved by offsets (dx, dy), in `unit` input pixels. The map continues beyond its
 // edges as its outermost pixels.
 template <class T>
-void guided_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+void guided_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
+    for (int64_t y = y0; y < y1; y++) {
         const T* image = line_of<T>(at, op.in, n, 0);
         const T* offset = line_of<T>(at, op.second, n, y);
         T* out = line_of<T>(at, op.out, n, y);
@@ -176,7 +176,7 @@ void guided_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
         for (int64_t x = 0; x < op.out.w; x++, offset += op.second.pixel, out += op.out.pixel) {
             const Between across(source(op, 1, x) + to_float(offset[0]) * op.unit[1], op.in.w);
             const Between down(source(op, 0, y) + to_float(offset[1]) * op.unit[0], op.in.h);
-            const T *top = image + down.low * op.in.row, *bottom = image + down.high * op.in.row;
+            const T *top = image + op.in.line(down.low), *bottom = image + op.in.line(down.high);
             const Vec share_x = splat(across.share), share_y = splat(down.share);
             Vec values[MOST_SCORES];
             for (int64_t c = 0; c < op.in.c; c += LANES) {
@@ -187,5 +187,5 @@ void guided_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
             }
             if (op.merged) labels[x] = uint8_t(first_largest(values, op.in.c));
         }
-    });
+    }
 }

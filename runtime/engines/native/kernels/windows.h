@@ -27,11 +27,11 @@ struct Spread {
 };
 
 template <class T>
-void depthwise_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
+void depthwise_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
     const int64_t multiplier = op.option, height = op.kernel[0], width = op.kernel[1];
     const float *weights = at.at<float>(op.weights), *bias = at.at<float>(op.bias);
     const int64_t padded = ceil_div(op.out.c, LANES) * LANES;
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+    for (int64_t y = y0; y < y1; y++) {
         T* out = line_of<T>(at, op.out, n, y);
         const T* add = op.second.n ? line_of<T>(at, op.second, n, y) : nullptr;
         for (int64_t c = 0; c < op.out.c; c += LANES) {
@@ -59,7 +59,7 @@ void depthwise_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
                 }
             }
         }
-    });
+    }
 }
 
 // What a window covers along an axis: inside the map, and with padding, which an average may count.
@@ -81,7 +81,7 @@ Vec largest(const Op& op, const T* image, int64_t y, int64_t x, __mmask16 mask) 
         if (iy < 0 || iy >= op.in.h) continue;
         for (int64_t kx = 0; kx < op.kernel[1]; kx++) {
             const int64_t ix = x * op.stride[1] - op.padding[1] + kx * op.dilation[1];
-            if (ix >= 0 && ix < op.in.w) best = _mm512_max_ps(best, load(image + iy * op.in.row + ix * op.in.pixel, mask));
+            if (ix >= 0 && ix < op.in.w) best = _mm512_max_ps(best, load(image + op.in.line(iy) + ix * op.in.pixel, mask));
         }
     }
     return best;
@@ -92,7 +92,7 @@ Vec average(const Op& op, const T* image, const Extent& down, const Extent& acro
     Vec total = _mm512_setzero_ps();
     for (int64_t iy = down.first; iy < down.last; iy++)
         for (int64_t ix = across.first; ix < across.last; ix++)
-            total = _mm512_add_ps(total, load(image + iy * op.in.row + ix * op.in.pixel, mask));
+            total = _mm512_add_ps(total, load(image + op.in.line(iy) + ix * op.in.pixel, mask));
     const bool padding = op.option == 2;
     const int64_t count = padding ? down.counted * across.counted
                                   : (down.last - down.first) * (across.last - across.first);
@@ -101,8 +101,8 @@ Vec average(const Op& op, const T* image, const Extent& down, const Extent& acro
 
 // option: 0 a maximum, 1 an average over what is inside the map, 2 one that counts padding.
 template <class T>
-void pool_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
-    each_row(op, piece, [&](int64_t n, int64_t y) {
+void pool_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
+    for (int64_t y = y0; y < y1; y++) {
         const T* image = line_of<T>(at, op.in, n, 0);
         T* out = line_of<T>(at, op.out, n, y);
         const Extent down(op, 0, y, op.in.h);
@@ -114,5 +114,5 @@ void pool_piece(const Op& op, const Bound& at, Scratch&, int64_t piece) {
                 store(out + x * op.out.pixel + c, v, mask);
             }
         }
-    });
+    }
 }
