@@ -24,6 +24,7 @@ from archdsl.cli import (
     signals,
     train,
     weights,
+    zoo,
 )
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.options import use_color
@@ -65,6 +66,7 @@ app.command()(bench.bench)
 app.command()(train.train)
 app.command(name="eval")(evaluate.evaluate)
 app.command()(export.export)
+app.command()(zoo.zoo)
 app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 
 

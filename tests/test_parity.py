@@ -1,0 +1,94 @@
+"""The zoo against references of which no golden file is at hand: what `record_parity.py` kept of their outputs.
+
+Weights are drawn by rule under the reference's names (`drawn.py`) and come in by the map that ships.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import drawn
+import numpy as np
+import pytest
+import torch
+from golden import ROOT, name_map, network
+
+from archdsl.ir.graph import Graph
+from archdsl.lower.import_weights import ImportReport, import_weights
+from archdsl.lower.oracle import run
+from archdsl.zoo import cited
+
+# record -> spec, network (None: its first), parameters, map
+RECORDS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
+    "bisenetv1": ("zoo/bisenetv1", None, {}, "bisenetv1"),
+    "ddrnet23": ("zoo/ddrnet", "DDRNet23", {}, "ddrnet"),
+    "deeplabv3plus_mobilenet": ("zoo/deeplabv3plus", "DeepLabV3PlusMobileNetV2", {}, "deeplabv3plus"),
+    "deeplabv3plus_resnet": ("zoo/deeplabv3plus", None, {}, "deeplabv3plus"),
+    "deeplabv3plus_xception": ("zoo/deeplabv3plus_xception", None, {}, "deeplabv3plus"),
+    "drn_d_22": ("drn", "DRND22", {}, "drn"),
+    "espnet_cityscapes": ("zoo/espnet", "ESPNetCityscapes", {}, "espnet"),
+    "espnetv2": ("zoo/espnetv2", None, {}, "espnetv2"),
+    "fast_scnn": ("zoo/fast_scnn", None, {}, "fast_scnn"),
+    "fc_hardnet": ("zoo/fc_hardnet", None, {}, "fc_hardnet"),
+    "fcn8s": ("zoo/fcn8s", None, {}, "fcn8s"),
+    "linknet": ("zoo/linknet", None, {}, "linknet"),
+    "pidnet_m": ("zoo/pidnet", "PIDNetM", {}, "pidnet"),
+    "pidnet_s": ("zoo/pidnet", "PIDNetS", {}, "pidnet"),
+    "regnety": ("zoo/regnety", None, {}, "regseg"),
+    "sfnet": ("zoo/sfnet", None, {}, "sfnet"),
+    "sqnet": ("zoo/sqnet", None, {}, "sqnet"),
+    "stdc1": ("zoo/stdc", "STDC1Seg", {}, "stdc"),
+    "stdc2": ("zoo/stdc", "STDC2Seg", {}, "stdc"),
+    "swiftnet": ("zoo/swiftnet", None, {}, "swiftnet"),
+    "unet": ("zoo/unet", None, {}, "unet"),
+}
+HEAVY = {"deeplabv3plus_resnet", "deeplabv3plus_xception", "fcn8s", "pidnet_m", "unet"}
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("parity")
+
+
+@cache
+def imported(name: str, folder: Path) -> tuple[Graph, ImportReport]:
+    meta, _ = drawn.recorded(name)
+    path = folder / f"{name}.pth"
+    torch.save({"state_dict": drawn.state(meta["state"], meta["gain"])}, path)
+    spec, variant, parameters, map_ = RECORDS[name]
+    graph = network(f"{spec}.arch", variant, **parameters)
+    report = import_weights(graph, path, name_map=name_map(map_))
+    path.unlink()
+    return graph, report
+
+
+def cases() -> list[Any]:
+    """Every size of every record; what takes seconds is slow."""
+    found = []
+    for name in RECORDS:
+        for size in drawn.recorded(name)[0]["outputs"]:
+            marks = [pytest.mark.slow] if name in HEAVY or int(size.split("x")[0]) > 128 else []
+            found.append(pytest.param(name, size, marks=marks, id=f"{name}-{size}"))
+    return found
+
+
+def test_every_record_is_tried_at_the_commit_that_the_spec_names() -> None:
+    assert {path.stem for path in drawn.FOLDER.glob("*.npz")} == set(RECORDS)
+    for name, (spec, *_) in RECORDS.items():
+        _, code = cited((ROOT / "specs" / f"{spec}.arch").read_text(encoding="utf-8"))
+        assert code.endswith(f" at {drawn.recorded(name)[0]['commit']}"), name
+
+
+@pytest.mark.parametrize(("name", "size"), cases())
+def test_same_weights_same_numbers(name: str, size: str, folder: Path) -> None:
+    """By the golden rule: max(1e-4, 20 x the reference's own float32 noise) of the output's rms."""
+    meta, samples = drawn.recorded(name)
+    graph, report = imported(name, folder)
+    height, width = map(int, size.split("x"))
+    result = next(iter(run(graph, report.state, torch.from_numpy(drawn.image(height, width))).values()))
+    known = meta["outputs"][size]
+    assert result.numel() == np.prod(known["shape"])
+    found = result.flatten()[torch.from_numpy(drawn.places(result.numel()))].double().numpy()
+    assert np.abs(found - samples[size]).max() / known["rms"] <= max(1e-4, 20 * known["noise"])
