@@ -395,9 +395,17 @@ def test_format_json_is_json_on_standard_output(folder: Path, command: list[str]
 def test_a_file_that_is_not_there_has_no_lines(folder: Path) -> None:
     """No line and column of a file that was never read."""
     assert "  --> nope\n" in archdsl("check", "nope", cwd=folder, code=1).stdout
+    assert "  --> tiny.arch\n" in archdsl("check", "tiny.arch", "-n", "Nope", cwd=folder, code=1).stdout
     sarif = json.loads(archdsl("check", "nope", "--format", "sarif", cwd=folder, code=1).stdout)
     ((place,),) = [result["locations"] for result in sarif["runs"][0]["results"]]
     assert place == {"physicalLocation": {"artifactLocation": {"uri": "nope"}}}
+
+
+@pytest.mark.parametrize(("value", "code"), [("1 b = 2", "E0101"), ("1 network N {}", "E0101"), ("", "E0108")])
+def test_a_parameter_is_given_one_value(folder: Path, value: str, code: str) -> None:
+    """What is no value is an error of the value."""
+    said = archdsl("check", "tiny.arch", "--set", f"classes={value}", cwd=folder, code=1).stderr
+    assert f"error[{code}]" in said and "--set:1:" in said and "classes =" in said
 
 
 def test_show_says_when_only_the_plane_has_holes(folder: Path) -> None:

@@ -380,11 +380,11 @@ def test_the_question_is_asked_only_with_an_answer() -> None:
 
 def test_suggestions_are_quick() -> None:
     """Neither a thousand near candidates nor names of ten thousand letters make a user wait."""
-    start = time.perf_counter()
+    start = time.process_time()
     nearest("a" * 10_000, ["a" * 9_990 + f"{i:010}" for i in range(1000)])
     nearest("global_average_pool", [f"global_average_poo{i}" for i in range(1000)])
     nearest("a" * 256, ["a" * 253 + f"{i:03}" for i in range(1000)])
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 # Pages

@@ -27,6 +27,7 @@ def network(lines: str) -> str:
         ("  y = [p for p in x -> split(2)]", "stands in parentheses"),
         ("  for p in x -> split(2) { y = p }", "stands in parentheses"),
         ("  when x -> f { y = 1 }", "stands in parentheses"),
+        ("  for i, (a, b) in x { y = a }", "and then `a, b = pair`"),
     ],
 )
 def test_a_known_mend_is_said(line: str, help: str) -> None:

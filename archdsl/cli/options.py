@@ -63,7 +63,7 @@ def settings_of(pairs: list[str] | None) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip().isidentifier():
             raise typer.BadParameter(f"{pair!r} is not name=value", param_hint="--set")
-        settings[name.strip()] = parse_value(text)
+        settings[name.strip()] = parse_value(text, name.strip())
     return settings
 
 

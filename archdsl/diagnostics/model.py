@@ -47,6 +47,11 @@ class Span:
     start: int
     end: int
 
+    @classmethod
+    def of_file(cls, path: str) -> Span:
+        """A file as a whole: it has a path, and no line to show."""
+        return cls(Source(path, ""), 0, 0)
+
     @property
     def path(self) -> str:
         return self.source.path

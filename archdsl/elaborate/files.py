@@ -254,7 +254,7 @@ class Files:
             pass
         except (OSError, ValueError) as error:
             problem = ("E0111", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
-        self.diagnostics.add(Diagnostic(problem[0], problem[1], span or Span(Source(path, ""), 0, 0)))
+        self.diagnostics.add(Diagnostic(problem[0], problem[1], span or Span.of_file(path)))
         return None
 
 

@@ -172,13 +172,13 @@ def _no_network(file: SpecFile, name: str | None, known: list[str], diagnostics:
         if any(isinstance(d, BrokenDef) for d in file.names.values()) or diagnostics.failed:
             return
         message, help = f"{file.source.path} has no network", "a spec needs `network Name { … }`"
-        diagnostics.add(Diagnostic("E0114", message, Span(file.source, 0, 0), help=help))
+        diagnostics.add(Diagnostic("E0114", message, Span.of_file(file.source.path), help=help))
         return
     if isinstance(file.names.get(name), BrokenDef):
         return
     help = did_you_mean(name, known) or ("it has " + ", ".join(known) if known else "it has none")
     message = f"{file.source.path} has no network `{name}`"
-    diagnostics.add(Diagnostic("E0209", message, Span(file.source, 0, 0), help=help))
+    diagnostics.add(Diagnostic("E0209", message, Span.of_file(file.source.path), help=help))
 
 
 class _Run:

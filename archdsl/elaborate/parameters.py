@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archdsl.diagnostics import ArchError, Diagnostics, Source
+from archdsl.diagnostics import ArchError, Diagnostic, Diagnostics, Source
 from archdsl.elaborate.evaluate import Evaluator
 from archdsl.elaborate.files import SpecFile
 from archdsl.elaborate.paths import Paths
@@ -15,21 +15,23 @@ from archdsl.lang import tree as t
 from archdsl.lang.parser import parse
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str, name: str = "value") -> Any:
     """The value of an expression written as in a spec: `11`, `[[1], [1, 2]]`, `"fusion"`, `4 * [1]`.
 
     A lone word that is neither true, false nor none is taken as a string, so that shells need no double quotes.
-    Raises ArchError for anything that does not parse or evaluate.
+    `name` is what it is given to, for messages. Raises ArchError for anything that does not parse or evaluate.
     """
     word = text.strip()
     if word.replace("-", "_").isidentifier() and word not in ("true", "false", "none"):
         return word
-    source = Source("--set", f"value = {text}")
+    source = Source("--set", f"{name} = {text}")
     parsed = parse(source)
     if parsed.diagnostics:
         raise ArchError(parsed.diagnostics)
-    (entry,) = parsed.file.entries
-    assert isinstance(entry, t.Definition)
+    entry, *others = parsed.file.entries
+    if others or not isinstance(entry, t.Definition):
+        second = others[0].span if others else entry.span
+        raise ArchError([Diagnostic("E0101", "a parameter is given one value", second, help="repeat `--set`")])
     session = Session(Diagnostics())
     evaluator = Evaluator(session, Scope(SpecFile(parsed.file), {}, Paths("", "", False)))
     try:

@@ -123,6 +123,13 @@ def _in_clause(reader: Reader, begin: int, at: int) -> bool:
     return bool(kinds) and (kinds[-1] == "WHEN" or (kinds[-1] in ("IN", "IF") and "FOR" in kinds))
 
 
+def _names_targets(reader: Reader, begin: int, at: int) -> bool:
+    """Whether token `at` stands among the names that a loop gives."""
+    while at > begin and reader.lines.kind(at - 1) in ("COMMA", "NAME"):
+        at -= 1
+    return reader.lines.kind(at - 1) == "FOR"
+
+
 def _unexpected(reader: Reader, begin: int, at: int, mend: str) -> Diagnostic:
     return Diagnostic("E0101", f"`{_shown(reader.lines.tokens[at])}` cannot stand here", reader.span(at), help=mend)
 
@@ -147,6 +154,8 @@ def _mend(reader: Reader, begin: int, at: int) -> str:
         return "values have no attributes or methods; a module is applied with `x -> conv(3)`"
     if str(lines.tokens[at] if at < len(lines.tokens) else "") == "->" and _in_clause(reader, begin, at):
         return "what is gone through stands in parentheses where it holds a `->`: `for x in (y -> split(2))`"
+    if kind == "LPAR" and before in ("FOR", "COMMA") and _names_targets(reader, begin, at):
+        return "a loop gives plain names: `for i, pair in …`, and then `a, b = pair`"
     if (kind, before) == ("TIMES", "TIMES"):
         return "there are no powers; write the product: `2 * 2 * 2`"
     if kind == "EQUAL" and before == "NAME":
