@@ -10,7 +10,6 @@ from golden import GOLDEN, check, checkpoint, golden, golden_input, golden_lib, 
 from torch import Tensor
 
 import archdsl.lower.weights
-from archdsl.diagnostics import ArchError
 from archdsl.ir.graph import Graph
 from archdsl.lower.import_weights import ImportReport, import_weights
 from archdsl.lower.oracle import run
@@ -122,15 +121,9 @@ def test_gun_medium_branch(folder: Path) -> None:
     assert check_trace(graph, state, golden_input("97x161"), "medium", "base.4") == 37
 
 
-def test_drn_by_guess(folder: Path) -> None:
-    """DRN's tensors stand in the order of the spec: guessing finds what the map says."""
-    graph, report = drn(folder)
-    guessed = import_weights(graph, checkpoint("drn_d_22", folder), guess=True)
-    assert guessed.guessed and dict(guessed.matched) == dict(report.matched)
-
-
-def test_regseg_by_guess_is_refused(folder: Path) -> None:
-    """The official code defines squeeze-and-excite after the projection that follows it: order proves nothing there."""
-    graph, _ = regseg("regseg_exp48_decoder26", folder)
-    with pytest.raises(ArchError, match="E0810"):
-        import_weights(graph, checkpoint("regseg_exp48_decoder26", folder), guess=True)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*REGSEG, "drn_d_22"])
+def test_a_guess_finds_what_the_map_says(name: str, folder: Path) -> None:
+    """Squeeze-and-excite, which the official code defines after the projection that follows it, included."""
+    graph, report = regseg(name, folder) if name in REGSEG else drn(folder)
+    assert dict(import_weights(graph, checkpoint(name, folder), guess=True).matched) == dict(report.matched)

@@ -54,3 +54,13 @@ def test_same_weights_same_numbers(name: str, size: str, folder: Path) -> None:
     """Every size of the golden file, the widest too, by the golden rule."""
     graph, report = imported(name, folder)
     check(name, size, "out", run(graph, report.state, golden_input(size))["logits"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_a_guess_finds_what_the_map_says(name: str, folder: Path) -> None:
+    """As if no map shipped: every tensor of every reference goes where its map sends it, and none is in doubt."""
+    graph, report = imported(name, folder)
+    guess = import_weights(graph, checkpoint(name, folder), guess=True)
+    assert dict(guess.matched) == dict(report.matched) and guess.complete
+    assert guess.proposal is not None and guess.proposal.unsure == {}

@@ -32,7 +32,13 @@ def import_(
     map_: Annotated[
         str | None, typer.Option("--map", metavar="FILE", help="TOML rules from their names to ours; or a shipped map.")
     ] = None,
-    guess: Annotated[bool, typer.Option("--guess", help="Match by order and shape, where that is certain.")] = False,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Propose a map by shape, order and name; apply it and write it out.")
+    ] = False,
+    map_out: Annotated[
+        Path | None,
+        typer.Option("--map-out", metavar="FILE", help="Where a guess is written; OUT.map.toml by default."),
+    ] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Accept that some names do not match.")] = False,
     network: NetworkOption = None,
     set_: SetOption = None,
@@ -43,15 +49,44 @@ def import_(
     """
     if map_ is not None and guess:
         raise typer.BadParameter("a map says what --guess would find out; give one of them", param_hint="--guess")
+    if map_out is not None and not guess:
+        raise typer.BadParameter("only a guess is written out; add --guess", param_hint="--map-out")
     _check_target(output, checkpoint)
+    proposed = map_out or output.with_suffix(".map.toml")
+    if guess and proposed.exists():
+        message = f"{proposed} is there already, and may have been edited: use it with --map, or name another file"
+        raise typer.BadParameter(message, param_hint="--map-out")
     from archdsl.cli.loading import load_network
-    from archdsl.lower.import_weights import import_weights
+    from archdsl.lower.import_weights import UnmatchedWeights, import_weights
 
     net = load_network(spec, network, settings_of(set_))
     name_map = None if map_ is None else _read_map(map_)
-    report = import_weights(net.ir, checkpoint, name_map=name_map, guess=guess, partial=partial)
+    try:
+        report = import_weights(net.ir, checkpoint, name_map=name_map, guess=guess, partial=partial)
+    except UnmatchedWeights as error:
+        _propose(error.report, proposed)
+        raise
+    _propose(report, proposed)
     _write(net, report, output, checkpoint, partial)
     _tell(report, output)
+
+
+def _propose(report: ImportReport, path: Path) -> None:
+    """Writes a guess out, and says how far it can be trusted."""
+    from archdsl.atomic import write_text
+
+    guess = report.proposal
+    if guess is None:
+        return
+    write_text(path, guess.text)
+    alike = guess.layers - guess.alone
+    by = "order, place and name" if guess.ordered else "place and name"
+    print(f"{path}: {guess.layers:,} layers, {guess.alone:,} by their shape, {alike:,} by {by}", file=sys.stderr)
+    if alike and not guess.ordered:
+        message = "a .safetensors file does not keep the order of its tensors; a .pth file would make the guess surer"
+        print(f"warning: {message}", file=sys.stderr)
+    for theirs, (ours, other) in guess.unsure.items():
+        print(f"warning: {theirs} was taken for {ours}, and could as well be {other}", file=sys.stderr)
 
 
 def _check_target(output: Path, checkpoint: Path) -> None:
@@ -85,7 +120,7 @@ def _write(net: Network, report: ImportReport, output: Path, checkpoint: Path, p
             "parameters": net.parameters,
             "preprocessing": asdict(net.preprocessing),
             "imported_from": checkpoint.name,
-            "random": [*report.missing, *report.fresh],
+            "random": [*report.missing, *(mismatch.ours for mismatch in report.shape_mismatches)],
         },
     )
 
@@ -99,5 +134,5 @@ def _tell(report: ImportReport, output: Path) -> None:
         print(render_all(remarks, color=use_color(sys.stderr)), file=sys.stderr)
     if report.fresh:
         print(f"{len(report.fresh):,} tensors of auxiliary heads start anew", file=sys.stderr)
-    how = "by order and shape" if report.guessed else "by name"
+    how = "by a guess" if report.proposal else "by name"
     typer.echo(f"{len(report.matched):,} tensors matched {how}, {len(report.ignored):,} passed over: {output}")

@@ -17,13 +17,23 @@ from torch import Tensor
 from archdsl.atomic import write_bytes
 from archdsl.diagnostics import ArchError, Diagnostic
 
+MODEL = "model."
+"""What a module that holds a network puts before every name, and some networks do themselves."""
+
 METADATA_KEY = "archdsl"
 """Under this key the header of our files holds JSON: network, parameters, preprocessing, classes, palette."""
 
-_NESTED = ("state_dict", "model", "model_state_dict", "net")
-_WRAPPER = "module."
-"""What DataParallel puts before every name."""
+_AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "ema")
+_NESTED = (*_AVERAGED, "state_dict", "model", "model_state_dict", "net")
+"""Under which keys training scripts keep a state dict. Averaged weights are those that their authors score with."""
 
+_WRAPPERS = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every name."""
+
+_AVERAGES = ("ema.", "ema_model.", "model_ema.", "averaged_model.", "swa_model.")
+"""Before names of averaged weights that stand beside those they are averages of."""
+
+_COUNT_OF_AVERAGED = "n_averaged"
 
 _FOREIGN = re.compile(r"[Uu]nsupported (?:global|class|GLOBAL)\W+(?:GLOBAL )?([\w.]+)")
 """How torch names what it refuses to unpickle."""
@@ -37,16 +47,41 @@ _CONVERT = (
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Every tensor of a .safetensors, .pth or .pt file by name, in the order of the file.
 
-    A state dict may lie under "state_dict" or "model", and its names may begin with "module.". Raises ArchError E0812
-    for a file that cannot be read, or only by running code that is in it.
+    A state dict may lie under "state_dict" or "model", and its names may begin with "module."; where averaged weights
+    (EMA) are there too, they are taken. Raises ArchError E0812 for a file that cannot be read, or only by running code
+    that is in it.
     """
     path = Path(path)
     tensors = _read_safetensors(path) if is_safetensors(path) else _state_dict(_read_pickle(path))
     if not tensors:
         raise _unreadable(f"{path} holds no tensors by name", "give a state dict: what `model.state_dict()` returns")
-    while all(name.startswith(_WRAPPER) for name in tensors):
-        tensors = {name.removeprefix(_WRAPPER): tensor for name, tensor in tensors.items()}
+    return _averaged(_unwrapped(tensors))
+
+
+def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without what wraps every name."""
+    inner = {name: tensor for name, tensor in tensors.items() if name != _COUNT_OF_AVERAGED}
+    for wrapper in _WRAPPERS:
+        if inner and all(name.startswith(wrapper) for name in inner):
+            return _unwrapped(without(inner, wrapper))
     return tensors
+
+
+def _averaged(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The averages alone, where the same names stand with and without a mark of averaging."""
+    for mark in _AVERAGES:
+        averages = _unwrapped(without({n: t for n, t in tensors.items() if n.startswith(mark)}, mark))
+        others = {name for name in tensors if not name.startswith(mark)}
+        if averages and any(
+            averages.keys() <= {name.removeprefix(prefix) for name in others} for prefix in ("", MODEL)
+        ):
+            return averages
+    return tensors
+
+
+def without(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors by their names without a prefix."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def is_safetensors(path: Path) -> bool:

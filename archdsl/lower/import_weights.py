@@ -1,10 +1,9 @@
-"""Foreign checkpoints brought into our names: by a declared map, by order and shape, or by names that agree already."""
+"""Foreign checkpoints brought into our names: by a map, declared or guessed, or by names that agree already."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,17 +14,13 @@ from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.ir.graph import Graph
 from archdsl.ir.op import WeightSpec
 from archdsl.ir.state import layout
-from archdsl.lower.checkpoints import is_safetensors, read_checkpoint
+from archdsl.lower.checkpoints import MODEL, is_safetensors, read_checkpoint, without
+from archdsl.lower.guess import Proposal, propose
+from archdsl.lower.guess.layers import COUNTER, Shape
 from archdsl.lower.name_map import NameMap
 from archdsl.lower.weights import initial_weights
 
-SHOWN = 20
-"""How many names one diagnostic lists before it counts the rest."""
-
 _USE_MAP = "give a name map (--map), or let a map `ignore` them"
-
-_UNUSED = "num_batches_tracked"
-"""A counter of PyTorch's batch normalisation that nothing reads where the momentum is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,8 @@ class ImportReport:
 
     `state` has the tensors by our names, as float32; `matched` pairs of a foreign name and ours; `missing` our names
     that nothing came for; `unexpected` foreign names that nothing here is called; `ignored` those passed over. What a
-    checkpoint lacks of the auxiliary heads, which exist in training only, is in `fresh`: it starts anew.
+    checkpoint lacks of the auxiliary heads, which exist in training only, is in `fresh`: it starts anew. `wanted` and
+    `found` have the shapes of our tensors and of theirs. `proposal` is the guess, where there was one.
     """
 
     state: dict[str, Tensor]
@@ -56,8 +52,10 @@ class ImportReport:
     unexpected: tuple[str, ...]
     shape_mismatches: tuple[ShapeMismatch, ...]
     ignored: tuple[str, ...] = ()
-    guessed: bool = False
     fresh: tuple[str, ...] = ()
+    wanted: Mapping[str, Shape] = field(default_factory=dict)
+    found: Mapping[str, Shape] = field(default_factory=dict)
+    proposal: Proposal | None = None
 
     @property
     def complete(self) -> bool:
@@ -70,32 +68,33 @@ class ImportReport:
     def _remarks(self, severity: Severity, mend: str) -> Iterator[Diagnostic]:
         if self.missing:
             message = f"the checkpoint has nothing for {_count(self.missing, 'tensor')} of the network"
-            yield Diagnostic("E0810", message, severity=severity, notes=_listed(self._hinted(self.missing)))
+            yield Diagnostic("E0810", message, severity=severity, notes=tuple(self._hinted(self.missing)))
         if self.unexpected:
             belong = "belongs" if len(self.unexpected) == 1 else "belong"
             message = f"{_count(self.unexpected, 'tensor')} of the checkpoint {belong} nowhere in the network"
-            yield Diagnostic("E0810", message, severity=severity, help=mend, notes=_listed(self.unexpected))
+            notes = tuple(_with_shape(name, self.found) for name in self.unexpected)
+            yield Diagnostic("E0810", message, severity=severity, help=mend, notes=notes)
         if self.shape_mismatches:
             have = "has" if len(self.shape_mismatches) == 1 else "have"
             counted = _count(self.shape_mismatches, "tensor")
             message = f"{counted} of the checkpoint {have} another shape than the network's"
             help = "is it another variant of the network, or another number of classes?"
-            yield Diagnostic("E0811", message, severity=severity, help=help, notes=_listed(self.shape_mismatches))
+            notes = tuple(str(mismatch) for mismatch in self.shape_mismatches)
+            yield Diagnostic("E0811", message, severity=severity, help=help, notes=notes)
 
     def _hinted(self, missing: Iterable[str]) -> Iterator[str]:
         for name in missing:
             hint = did_you_mean(name, self.unexpected)
-            yield f"{name} ({hint})" if hint else name
+            yield _with_shape(name, self.wanted) + (f" ({hint})" if hint else "")
+
+
+def _with_shape(name: str, shapes: Mapping[str, Shape]) -> str:
+    return f"{name} {list(shapes[name])}" if name in shapes else name
 
 
 def _count(items: Iterable[object], noun: str) -> str:
     number = len(list(items))
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(items: Iterable[object]) -> tuple[str, ...]:
-    lines = [str(item) for item in items]
-    return tuple(lines[:SHOWN]) + ((f"… and {len(lines) - SHOWN:,} more",) if len(lines) > SHOWN else ())
 
 
 def import_weights(
@@ -108,24 +107,44 @@ def import_weights(
 ) -> ImportReport:
     """Reads a foreign checkpoint into the names of a network.
 
-    `name_map` says which name becomes which; `guess` matches by order and shape instead; with neither, names must
-    agree. Raises ArchError: E0812 for a file that cannot be read, E0810 for an ambiguous guess, E0813 for a map that
-    sends two tensors to one name, E0814 for values that are not finite; and without `partial`,
-    E0810 and E0811 for anything that does not match.
+    `name_map` says which name becomes which; with `guess` one is proposed, and is in the report; with neither, names
+    must agree. Raises ArchError: E0812 for a file that cannot be read, E0813 for a map that sends two tensors to one
+    name, E0814 for values that are not finite; and without `partial`, E0810 and E0811 for anything that does not match.
     """
     foreign = read_checkpoint(checkpoint_path)
-    wanted = layout(graph)
-    if guess:
-        pairs = _guessed(foreign, wanted, ordered=not is_safetensors(Path(checkpoint_path)))
-        report = _collect(graph, foreign, [(a, b, foreign[a]) for a, b in pairs], guessed=True)
-    elif name_map is not None:
-        report = _filled(_collect(graph, foreign, _mapped(foreign, name_map), name_map), wanted, name_map)
-    else:
-        report = _collect(graph, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
+    proposal = propose(graph, foreign, ordered=not is_safetensors(Path(checkpoint_path))) if guess else None
+    name_map = NameMap.parse(proposal.text, "the proposed map") if proposal else name_map
+    report = replace(_matched(graph, foreign, name_map), proposal=proposal)
     if not report.complete and not partial:
-        raise ArchError(report.diagnostics())
+        raise UnmatchedWeights(report)
     check_finite(report.state, checkpoint_path)
     return report
+
+
+class UnmatchedWeights(ArchError):
+    """An import that would not be whole. `report` is what it would have been."""
+
+    def __init__(self, report: ImportReport) -> None:
+        super().__init__(report.diagnostics())
+        self.report = report
+
+
+def _matched(graph: Graph, foreign: Mapping[str, Tensor], name_map: NameMap | None) -> ImportReport:
+    """By a map, or by names that agree."""
+    wanted = layout(graph)
+    if name_map is None:
+        foreign = _bare(foreign, wanted.__contains__)
+        return _collect(graph, foreign, [(name, name, tensor) for name, tensor in foreign.items()])
+    foreign = _bare(foreign, lambda name: name_map.find(name) is not None)
+    return _filled(_collect(graph, foreign, _mapped(foreign, name_map), name_map), wanted, name_map)
+
+
+def _bare(foreign: Mapping[str, Tensor], known: Callable[[str], bool]) -> Mapping[str, Tensor]:
+    """Without the "model." that a module holding the network has put before every name, where more are known so."""
+    if not all(name.startswith(MODEL) for name in foreign):
+        return foreign
+    bare = without(foreign, MODEL)
+    return bare if sum(map(known, bare)) > sum(map(known, foreign)) else foreign
 
 
 def check_finite(state: Mapping[str, Tensor], path: str | Path) -> None:
@@ -135,7 +154,7 @@ def check_finite(state: Mapping[str, Tensor], path: str | Path) -> None:
         hold = "holds" if len(odd) == 1 else "hold"
         message = f"{_count(odd, 'tensor')} of {path} {hold} NaN or infinity"
         help = "take a checkpoint from before the training diverged"
-        raise ArchError([Diagnostic("E0814", message, help=help, notes=_listed(odd))])
+        raise ArchError([Diagnostic("E0814", message, help=help, notes=tuple(odd))])
 
 
 def _mapped(foreign: Mapping[str, Tensor], name_map: NameMap) -> list[tuple[str, str, Tensor]]:
@@ -168,7 +187,6 @@ def _collect(
     foreign: Mapping[str, Tensor],
     found: Iterable[tuple[str, str, Tensor]],
     name_map: NameMap | None = None,
-    guessed: bool = False,
 ) -> ImportReport:
     """Sorts what was found into what fits and what does not."""
     wanted, needed = layout(graph), layout(graph, graph.for_inference())
@@ -191,8 +209,9 @@ def _collect(
         tuple(name for name in foreign if name not in taken),
         tuple(misfits),
         tuple(name for name in foreign if name in ignored),
-        guessed,
         fresh,
+        {name: spec.shape for name, spec in wanted.items()},
+        {name: tuple(tensor.shape) for name, tensor in foreign.items()},
     )
 
 
@@ -205,49 +224,4 @@ def _filled(report: ImportReport, wanted: Mapping[str, WeightSpec], name_map: Na
 
 
 def _is_unused(name: str) -> bool:
-    return name.rpartition(".")[2] == _UNUSED
-
-
-# ------------------------------------------------------------------ guessing
-
-
-def _guessed(
-    foreign: Mapping[str, Tensor], wanted: Mapping[str, WeightSpec], *, ordered: bool
-) -> list[tuple[str, str]]:
-    """Foreign names and ours, matched by order and shape where both agree throughout, else by shapes that occur once.
-
-    `ordered` says whether the checkpoint keeps the order its tensors were made in; .safetensors files do not. Raises
-    ArchError E0810 when neither way is unambiguous.
-    """
-    theirs = {name: _kind(name, tensor.shape) for name, tensor in foreign.items() if not _is_unused(name)}
-    ours = {name: _kind(name, spec.shape) for name, spec in wanted.items()}
-    if ordered and list(theirs.values()) == list(ours.values()):
-        return list(zip(theirs, ours, strict=True))
-    if Counter(theirs.values()) == Counter(ours.values()) and len(set(ours.values())) == len(ours):
-        by_kind = {kind: name for name, kind in ours.items()}
-        return [(name, by_kind[kind]) for name, kind in theirs.items()]
-    raise ArchError([_ambiguous(theirs, ours, ordered)])
-
-
-_Kind = tuple[str, tuple[int, ...]]
-
-
-def _kind(name: str, shape: Iterable[int]) -> _Kind:
-    return name.rpartition(".")[2], tuple(shape)
-
-
-def _ambiguous(theirs: Mapping[str, _Kind], ours: Mapping[str, _Kind], ordered: bool) -> Diagnostic:
-    """Why a guess is refused, and where the two sides part."""
-    help = "declare the names in a map (--map)"
-    if not ordered:
-        help += ", or give the .pth file: a .safetensors file does not keep the order of its tensors"
-    if len(theirs) != len(ours):
-        message = f"nothing can be guessed: the checkpoint has {len(theirs):,} tensors, the network {len(ours):,}"
-        return Diagnostic("E0810", message, help=help)
-    pairs = zip(theirs.items(), ours.items(), strict=True)
-    parted = next(((a, b) for a, b in pairs if a[1] != b[1]), None)
-    if parted is None:
-        return Diagnostic("E0810", "nothing can be guessed: several tensors have the same shape", help=help)
-    (their_name, (_, found)), (our_name, (_, wanted)) = parted
-    note = f"{their_name} {list(found)} stands where the network has {our_name} {list(wanted)}"
-    return Diagnostic("E0810", "nothing can be guessed: the order of the tensors differs", help=help, notes=(note,))
+    return name.rpartition(".")[2] == COUNTER

@@ -1,0 +1,154 @@
+"""Foreign layers matched with ours: by their kind, then by evidence, again and again until nothing moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archdsl.lower.guess.align import common, pairing
+from archdsl.lower.guess.evidence import Evidence, Scores, View
+from archdsl.lower.guess.layers import STATISTICS, Kind, Layer, by_kind, natural
+from archdsl.lower.guess.order import orders
+
+ROUNDS = 5
+BETTER = 1.001
+"""By how much another order must explain more than the one before it to be believed."""
+MARGIN = 0.02
+"""Two layers that could change places for less than this are told apart by too little."""
+
+Candidates = Mapping[Kind, tuple[list[int], list[int]]]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Positions of foreign layers and ours; `alone` had one candidate, `unsure` others that fit as well."""
+
+    pairs: Mapping[int, int]
+    alone: frozenset[int]
+    unsure: Mapping[int, int]
+
+
+def matched(theirs: Sequence[Layer], ours: Sequence[Layer], auxiliary: frozenset[int], *, ordered: bool) -> Matched:
+    """Every foreign layer that has a counterpart, with it.
+
+    `auxiliary` are layers of ours that training alone needs: they are left out where the rest is enough. `ordered`
+    says whether foreign layers stand in the order they were made in, which is mostly that in which they run.
+    """
+    statistics = any(name in STATISTICS for layer in theirs for name in layer.own_names.values())
+    kinds = ([layer.kind(statistics) for layer in theirs], [layer.kind(statistics) for layer in ours])
+    evidence = Evidence(theirs, ours, kinds)
+    candidates = _candidates(*kinds, auxiliary)
+    as_made = list(range(len(theirs)))
+    by_name = sorted(as_made, key=lambda i: natural(theirs[i].path))
+    found = [_Search(evidence, candidates, by_name)]
+    if ordered:
+        found = [_Search(evidence, candidates, as_made, fixed=True), _Search(evidence, candidates, as_made), *found]
+    best = found[0]
+    for search in found[1:]:
+        best = search if search.weight > BETTER * best.weight else best
+    return Matched(best.match, frozenset(best.alone()), best.unsure(ordered))
+
+
+def _candidates(theirs: Sequence[Kind], ours: Sequence[Kind], auxiliary: frozenset[int]) -> Candidates:
+    """Positions on both sides for each kind that both have."""
+    there, here = by_kind(theirs), by_kind(ours)
+    found = {}
+    for kind in (kind for kind in there if kind in here):
+        main = [j for j in here[kind] if j not in auxiliary]
+        found[kind] = there[kind], main if len(there[kind]) <= len(main) else here[kind]
+    return found
+
+
+class _Search:
+    """One search, from one order of the foreign layers; where that is not `fixed`, better ones are looked for."""
+
+    def __init__(self, evidence: Evidence, candidates: Candidates, order: list[int], *, fixed: bool = False) -> None:
+        self.evidence, self.candidates, self.order = evidence, candidates, order
+        self.match = self._by_turn()
+        for _ in range(ROUNDS):
+            if not fixed:
+                self.order = self._likeliest()
+                self.match = self._by_turn()
+            improved = self._improved()
+            if improved == self.match:
+                break
+            self.match = improved
+        self.weight = sum(
+            float(s.own[x, y] + s.beside[x, y]) for *_, s, chosen in self._weighed() for x, y in chosen.items()
+        )
+
+    def _by_turn(self) -> dict[int, int]:
+        """The first with the first of each kind; of kinds that one side has more of, as both sides align best."""
+        match = self._aligned()
+        for there, here in self.candidates.values():
+            taken = set(match.values())
+            left = [i for i in self._rows(there) if i not in match]
+            match |= dict(zip(left, (j for j in here if j not in taken), strict=False))
+        return match
+
+    def _aligned(self) -> dict[int, int]:
+        uneven = {kind for kind, (there, here) in self.candidates.items() if len(there) != len(here)}
+        if not uneven:
+            return {}
+        theirs, ours = self.evidence.kinds
+        places = sorted(j for _, here in self.candidates.values() for j in here)
+        pairs = common([theirs[i] for i in self.order], [ours[j] for j in places])
+        found = {self.order[a]: places[b] for a, b in pairs}
+        return {i: j for i, j in found.items() if theirs[i] in uneven}
+
+    def _likeliest(self) -> list[int]:
+        """The order in which most layers line up with ours."""
+        theirs, ours = self.evidence.kinds
+        certainty = [self.evidence.certainty[kind] for kind in theirs]
+        found = orders(self.evidence.theirs, self.match, certainty)
+        return max(found, key=lambda order: len(common([theirs[i] for i in order], ours)))
+
+    def _improved(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for rows, here, scores, _ in self._weighed():
+            found |= {rows[x]: here[y] for x, y in pairing(scores.total)}
+        return found
+
+    def _weighed(self) -> Iterator[tuple[list[int], list[int], Scores, dict[int, int]]]:
+        """For each kind: layers in their order, ours, the scores of both, and which column each row has."""
+        view = View(self.evidence, self.match, self._turn)
+        for there, here in self.candidates.values():
+            rows = self._rows(there)
+            chosen = {x: here.index(self.match[i]) for x, i in enumerate(rows) if i in self.match}
+            yield rows, here, view.scores(rows, here), chosen
+
+    def _rows(self, there: Sequence[int]) -> list[int]:
+        return sorted(there, key=self._turn.__getitem__)
+
+    @property
+    def _turn(self) -> dict[int, int]:
+        return {i: place for place, i in enumerate(self.order)}
+
+    def alone(self) -> list[int]:
+        """Layers that no other has the shapes of."""
+        return [there[0] for there, here in self.candidates.values() if len(there) == len(here) == 1]
+
+    def unsure(self, ordered: bool) -> dict[int, int]:
+        """Layers that could as well be another of ours, and which. The order proves something if the file has it."""
+        found: dict[int, int] = {}
+        for rows, here, scores, chosen in self._weighed():
+            for x, y in _rivals(scores.total if ordered else scores.own, chosen).items():
+                found[rows[x]] = here[y]
+        return found
+
+
+def _rivals(scores: NDArray[np.float64], chosen: Mapping[int, int]) -> dict[int, int]:
+    """For each row that could change for less than MARGIN, the column that it could have instead."""
+    owner = {y: x for x, y in chosen.items()}
+    found = {}
+    for x, y in chosen.items():
+        loss = scores[x, y] - scores[x]
+        for other, holder in owner.items():
+            loss[other] += scores[holder, other] - scores[holder, y]
+        loss[y] = np.inf
+        if loss.min() < MARGIN:
+            found[x] = int(loss.argmin())
+    return found

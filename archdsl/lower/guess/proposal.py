@@ -1,0 +1,114 @@
+"""A guess as a name map: what is applied is what is written out."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from archdsl.ir.graph import Graph
+from archdsl.ir.op import call_of
+from archdsl.ir.state import layout
+from archdsl.lower.guess.layers import COUNTER, STATISTICS, Layer, gathered
+from archdsl.lower.guess.match import matched
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A name map's text, and how far it can be trusted.
+
+    `layers` were matched, `alone` of them because nothing else has their shapes; `unsure` has, for a foreign layer,
+    ours and another of ours that fits as well.
+    """
+
+    text: str
+    layers: int
+    alone: int
+    ordered: bool
+    unsure: Mapping[str, tuple[str, str]]
+
+
+def propose(graph: Graph, foreign: Mapping[str, Tensor], *, ordered: bool) -> Proposal:
+    """The map that brings most of a checkpoint's tensors to a network.
+
+    `ordered` says whether `foreign` has its tensors in the order they were made in, as a pickled state dict has and a
+    .safetensors file has not.
+    """
+    repeated = _repeated(foreign)
+    shapes = {name: tuple(tensor.shape) for name, tensor in foreign.items() if name not in repeated}
+    theirs = gathered(shapes)
+    ours = gathered({name: spec.shape for name, spec in layout(graph).items()})
+    found = matched(theirs, ours, _auxiliary(graph, ours), ordered=ordered)
+    pairs = [(theirs[i], ours[j]) for i, j in sorted(found.pairs.items(), key=lambda pair: pair[1])]
+    unsure = {theirs[i].path: (ours[found.pairs[i]].path, ours[j].path) for i, j in found.unsure.items()}
+    text = "\n".join(_lines(graph, pairs, repeated, unsure)) + "\n"
+    return Proposal(text, len(pairs), len(found.alone), ordered, unsure)
+
+
+def _repeated(foreign: Mapping[str, Tensor]) -> list[str]:
+    """Names of tensors that stand under an earlier name already. Those of one value are never taken for each other."""
+    seen: set[object] = set()
+    found = []
+    for name, tensor in foreign.items():
+        if tensor.numel() < 2 or bool((tensor == tensor.flatten()[0]).all()):
+            continue
+        content = tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        key = tensor.dtype, tensor.shape, hashlib.sha1(content, usedforsecurity=False).digest()
+        if key in seen:
+            found.append(name)
+        seen.add(key)
+    return found
+
+
+def _auxiliary(graph: Graph, ours: list[Layer]) -> frozenset[int]:
+    """Layers that only training needs."""
+    needed = {layer.path for layer in gathered(dict.fromkeys(layout(graph, graph.for_inference()), ()))}
+    return frozenset(position for position, layer in enumerate(ours) if layer.path not in needed)
+
+
+def _lines(
+    graph: Graph,
+    pairs: list[tuple[Layer, Layer]],
+    repeated: Iterable[str],
+    unsure: Mapping[str, tuple[str, str]],
+) -> Iterator[str]:
+    yield f"# Proposed by `archdsl weights import --guess` for {graph.name}. Remarks say where another fits too."
+    yield ""
+    yield f"ignore = {json.dumps([f'*.{COUNTER}', *map(glob.escape, repeated)])}"
+    yield from _fill(graph, pairs)
+    yield ""
+    yield "[names]"
+    for theirs, ours in pairs:
+        remark = f"  # or {unsure[theirs.path][1]}" if theirs.path in unsure else ""
+        for rule in _rules(theirs, ours):
+            yield rule + remark
+
+
+def _rules(theirs: Layer, ours: Layer) -> Iterator[str]:
+    """One rule for a layer whose tensors have our names; else one for each tensor."""
+    linear = [name for name, shape in theirs.shapes.items() if len(shape) == 2]
+    if not linear and all(name == own for name, own in theirs.own_names.items()) and theirs.path:
+        yield f"{json.dumps(theirs.path + '.{what}')} = {json.dumps(ours.path + '.{what}')}"
+        return
+    for name, own in theirs.own_names.items():
+        target = json.dumps(f"{ours.path}.{own}")
+        form = f"{{ to = {target}, from_linear = true }}" if name in linear else target
+        yield f"{json.dumps(f'{theirs.path}.{name}' if theirs.path else name)} = {form}"
+
+
+def _fill(graph: Graph, pairs: list[tuple[Layer, Layer]]) -> Iterator[str]:
+    """Statistics that change nothing, for normalisations that have a scale and a shift alone."""
+    bare = {ours.path for theirs, ours in pairs if not {*STATISTICS} & {*theirs.own_names.values()}}
+    kept = {node.weights: node for node in graph.nodes if node.op == "bn" and node.weights in bare}
+    if not kept:
+        return
+    yield ""
+    yield "[fill] # these checkpoints normalise by a scale and a shift alone"
+    yield '"*.running_mean" = 0.0'
+    for path, node in kept.items():
+        yield f"{json.dumps(path + '.running_var')} = {1 - call_of(node.settings, ())['eps']!r}"
