@@ -171,6 +171,7 @@ def _manifest(graph: Graph, program: Program, output: OutputKind, description: D
         network=graph.name,
         parameters=dict(description.parameters or {}),
         sizes=list(program.sizes),
+        batch=program.batch,
         dtype=cast(DType, str(program.dtype).removeprefix("torch.")),
         device=str(program.device),
         output=output,

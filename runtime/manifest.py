@@ -48,7 +48,8 @@ class PassRecord(_Record):
 
 
 class Manifest(_Record):
-    """The whole of it. Sizes are (height, width); `weights` is "random" for weights as they were drawn.
+    """The whole of it. Sizes are (height, width), `batch` the images of a call that engines were prepared for;
+    `weights` is "random" for weights as they were drawn.
 
     `files` is filled in when the artifact is written.
     """
@@ -58,6 +59,7 @@ class Manifest(_Record):
     network: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     sizes: list[tuple[int, int]] = Field(default_factory=list)
+    batch: int = 1
     dtype: DType
     device: str
     output: Literal["logits", "labels"]

@@ -46,7 +46,7 @@ class CompiledModel:
         self.report = report
         self._run = run or engine.prepare(program)
         self._again = again
-        self._said: set[tuple[int, int]] = set()
+        self._said: set[tuple[int, ...]] = set()
         self._lock = threading.Lock()
 
     @property
@@ -63,6 +63,13 @@ class CompiledModel:
         weights = sum(tensor.numel() * tensor.element_size() for tensor in self.program.weights.values())
         more = getattr(self._run, "memory", dict)
         return {"weights": weights, **more()}
+
+    def profile(self, *inputs: Tensor) -> dict[str, float] | None:
+        """Seconds of each step of a call, by the name of a node of `graph`; None where the engine cannot tell."""
+        told: Callable[..., dict[str, float]] | None = getattr(self._run, "profile", None)
+        if told is None:
+            return None
+        return told(*(place(tensor, self.program.dtype, self.program.device) for tensor in inputs))
 
     def update(self, weights: Mapping[str, Tensor]) -> None:
         """Takes other weights, a `state_dict` of the network's module: rewritten, verified, and captured again.
@@ -83,8 +90,8 @@ class CompiledModel:
 
         Returns the output, or a dict by name where there are several: logits [N, classes, H, W] in the working dtype,
         or labels [N, H, W]. They are the caller's to keep; with `copy` off, an engine may hand out buffers that its
-        next call overwrites. Warns once about each size that was not declared. Raises ValueError for inputs that the
-        network does not take.
+        next call overwrites. Warns once about each size that was not declared, and about each batch that the engine
+        was not prepared for. Raises ValueError for inputs that the network does not take.
         """
         names = [node.name for node in self.graph.inputs]
         if len(inputs) != len(names):
@@ -107,16 +114,24 @@ class CompiledModel:
         return {name: self._finish(name, tensor) for name, tensor in named.items()}
 
     def _note_size(self, first: Tensor) -> None:
-        size = (first.shape[-2], first.shape[-1])
-        if not self.program.sizes or size in self.program.sizes:
+        """Says once of a size, or of a batch at a declared size, that it is not what was prepared for."""
+        batch, size = first.shape[0], (first.shape[-2], first.shape[-1])
+        if not self.program.sizes:
             return
-        with self._lock:
-            new = size not in self._said
-            self._said.add(size)
-        if new:
+        if size not in self.program.sizes:
             declared = ", ".join(f"{h}x{w}" for h, w in self.program.sizes)
-            message = f"{self.manifest.network} was compiled for {declared}; {size[0]}x{size[1]} runs, perhaps slower"
-            warnings.warn(message, stacklevel=3)
+            self._say(size, f"compiled for {declared}; {size[0]}x{size[1]} runs, perhaps slower")
+        elif batch != self.program.batch and getattr(self._run, "fixed_batch", False):
+            self._say(
+                (batch, *size), f"compiled for batch {self.program.batch}; a batch of {batch} runs, perhaps slower"
+            )
+
+    def _say(self, key: tuple[int, ...], message: str) -> None:
+        with self._lock:
+            new = key not in self._said
+            self._said.add(key)
+        if new:
+            warnings.warn(f"{self.manifest.network} was {message}", stacklevel=4)
 
     def _finish(self, name: str, tensor: Tensor) -> Tensor:
         if self.manifest.output != "labels":
@@ -160,7 +175,7 @@ def load(folder: str | Path, *, device: str | None = None) -> CompiledModel:
     """
     manifest, graph, weights, files = contents(Path(folder))
     on = torch.device(device or manifest.device)
-    program = Program.of(graph, weights, DTYPES[manifest.dtype], on, manifest.sizes)
+    program = Program.of(graph, weights, DTYPES[manifest.dtype], on, manifest.sizes, manifest.batch)
     engine, run = _prepared(manifest, program)
     return CompiledModel(program, engine, manifest, files["spec.arch"].decode(), files["report.html"].decode(), run)
 

@@ -17,13 +17,15 @@ from archdsl.runtime.bench.case import Case
 from archdsl.runtime.bench.contender import Ready
 from archdsl.runtime.bench.difference import difference
 from archdsl.runtime.bench.peers import PEERS
-from archdsl.runtime.bench.pernode import by_line, node_times
+from archdsl.runtime.bench.pernode import measured
 from archdsl.runtime.bench.plot import svg
 from archdsl.runtime.bench.report import add_case, new_report
 from archdsl.runtime.bench.statistics import paired_ratio, spread
+from archdsl.runtime.compile import compile_graph
 from nets import net
 
 from archdsl.cli.app import _run
+from archdsl.cli.bench import _engine_on
 from archdsl.lower.weights import initial_weights
 
 SPEC = """arch 1
@@ -194,13 +196,22 @@ def test_an_interrupt_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -
 # ----------------------------------------------------------------- per node
 
 
-def test_the_time_of_each_node_stands_at_its_line() -> None:
-    at = case()
-    times = node_times(at, at.plain)
-    assert {time.node for time in times} == {node.name for node in at.plain.graph.nodes if node.op != "input"}
-    assert all(time.ms > 0 for time in times)
-    lines = by_line(times)
-    assert set(lines) == {0, 3} and sum(lines.values()) == pytest.approx(sum(time.ms for time in times))
+@pytest.mark.parametrize("engine", ["eager", "native"])
+def test_the_time_of_each_step_stands_at_its_line(engine: str) -> None:
+    model = compile_graph(case().graph, case().weights, sizes=[case().size], engine=engine)
+    found = measured(model, model.graph, case().inputs, "one\ntwo\n  in image")
+    assert found.engine == engine and found.call > 0
+    assert {step.node for step in found.steps} <= {node.name for node in model.graph.nodes if node.op != "input"}
+    assert all(step.seconds > 0 for step in found.steps) and "logits.conv1" in {step.node for step in found.steps}
+    lines = found.by_line()
+    assert set(lines) == {0, 3} and sum(lines.values()) == pytest.approx(found.total)
+    assert found.text(3) == "in image" and found.text(0) == found.text(9) == ""
+    assert found.under("logits", 0) == sum(s.seconds for s in found.steps if s.node.startswith("logits."))
+
+
+def test_an_engine_that_tells_no_steps_is_measured_in_eager_pytorch() -> None:
+    model = compile_graph(case().graph, case().weights, sizes=[case().size], engine="eager")
+    assert model.profile(*case().inputs) is None
 
 
 # ------------------------------------------------------------------- command
@@ -224,7 +235,10 @@ def test_the_command_writes_table_json_and_plot(
     assert ours["max_abs_error"] < 1e-4 and ours["load_s"] > 0 and eager["first_call_s"] > 0
     (ratio,) = found["ratios"]
     assert ratio["best_peer"] == "eager" and ratio["own"] and ratio["chosen"] == "eager" and ratio["of_limit"] > 0
-    assert {node["line"] for node in next(iter(found["nodes"].values()))} == {4, 5}
+    (profile,) = found["nodes"].values()
+    assert [line["line"] for line in profile["lines"]] == [4, 5] and profile["engine"] == "eager"
+    assert profile["lines"][0]["text"] == "x = image -> conv(8, 3, stride=2) -> bn -> relu"
+    assert "| 4    | `x = image -> conv(8, 3, stride=2) -> bn -> relu`" in printed.out
     assert ElementTree.parse(plot).getroot().tag.endswith("svg")
 
 
@@ -247,6 +261,13 @@ def test_without_cuda_its_rows_say_so(
     assert printed.count("no CUDA device on this machine") == 2 and "| **archdsl** (eager)" in printed
     assert bench(monkeypatch, tmp_path, *options, "--require", "cuda") == 3
     assert "no CUDA device on this machine" in capsys.readouterr().err
+
+
+def test_an_engine_that_was_named_is_the_cpus() -> None:
+    assert _engine_on("cpu", ["cpu", "cuda"], "native") == "native"
+    assert _engine_on("cuda", ["cpu", "cuda"], "native") == "own"
+    assert _engine_on("cuda", ["cuda"], "cuda-graphs") == "cuda-graphs"
+    assert _engine_on("cuda", ["cpu", "cuda"], "auto") == "auto"
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,22 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from archdsl.runtime import Program
+from archdsl.runtime import Program, load
+from archdsl.runtime.compile import compile
 from archdsl.runtime.engines.cuda_graphs import GraphRunner
 from archdsl.runtime.engines.eager import eager
 from archdsl.runtime.engines.registry import ENGINES, Outputs, Runner
 from archdsl.runtime.model import CompiledModel
 from nets import compiled, image, net
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+import archdsl
 from archdsl.lower.weights import initial_weights
 
 SIZES = [(40, 52), (48, 60)]
@@ -196,6 +200,50 @@ class FakeGraphs:
         return GraphRunner(program, eager.prepare(program), FakeBackend())
 
 
+def test_a_batch_that_was_not_captured_is_said_once_and_runs(model: CompiledModel) -> None:
+    x = image()
+    with pytest.warns(UserWarning, match="Net was compiled for batch 2; a batch of 1 runs, perhaps slower") as said:
+        one_by_one = [model(x[i : i + 1]) for i in range(2)]
+    assert len(said) == 1
+    torch.testing.assert_close(torch.cat(one_by_one), model(x))  # type: ignore[arg-type]
+
+
+def test_an_artifact_is_captured_for_its_batch_again(model: CompiledModel, tmp_path: Path) -> None:
+    again = load(model.save(tmp_path / "net"))
+    assert again.program.batch == again.manifest.batch == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(again(image()), model(image()))  # type: ignore[arg-type]
+    assert "buffers 2x3x40x52" in again.memory()
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuses what makes the host wait for the device, or copies from the host: neither can be captured."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "lift_fresh", "item")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func.overloadpacket.__name__ not in self.WAITS, f"{func} cannot be captured"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("output", ["logits", "labels"])
+@pytest.mark.parametrize("spec", ["dwrseg", "regseg", "gun"])
+def test_a_call_does_nothing_that_cannot_be_captured(spec: str, output: str) -> None:
+    module = archdsl.load(f"specs/{spec}.arch").module(seed=0)
+    program = compile(module, sizes=[(64, 96)], engine="eager", output=output).program  # type: ignore[arg-type]
+    run = eager.prepare(program)
+    with NoWaiting():
+        run(torch.zeros(1, 3, 64, 96).contiguous(memory_format=torch.channels_last))
+
+
+def test_what_cannot_be_captured_is_noticed() -> None:
+    with NoWaiting(), pytest.raises(AssertionError, match="cannot be captured"):
+        torch.zeros(1).item()
+    with NoWaiting(), pytest.raises(AssertionError, match="cannot be captured"):
+        torch.tensor([1.0, 2.0])
+
+
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> CompiledModel:
     monkeypatch.setitem(ENGINES, "fake-graphs", FakeGraphs())
@@ -220,12 +268,20 @@ def test_a_compiled_model_borrows_tells_its_memory_and_takes_new_weights(model: 
     assert verification is not None and set(verification.declared) == {"40x52", "48x60"}
 
 
+def test_our_own_kernels_are_captured_too() -> None:
+    graph = net()
+    program = Program.of(graph, initial_weights(graph), torch.float32, torch.device("cpu"), SIZES)
+    assert ENGINES["cuda-graphs-triton"].own and not ENGINES["cuda-graphs-inductor"].own
+    assert ENGINES["cuda-graphs-triton"].available(program) == "it runs on CUDA devices only"
+
+
 @pytest.mark.gpu
-def test_on_a_gpu_replays_equal_what_was_captured() -> None:
+@pytest.mark.parametrize("engine", ["cuda-graphs", "cuda-graphs-triton"])
+def test_on_a_gpu_replays_equal_what_was_captured(engine: str) -> None:
     """Streams, threads and borrowed outputs on the device itself."""
     graph = net()
     program = Program.of(graph, initial_weights(graph), torch.float32, torch.device("cuda"), SIZES)
-    run = ENGINES["cuda-graphs"].prepare(program)
+    run = ENGINES[engine].prepare(program)
     plain = eager.prepare(program)
 
     def work(i: int) -> bool:

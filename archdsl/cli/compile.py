@@ -44,6 +44,7 @@ def compile_command(
         str, typer.Option("--engine", metavar="auto|own|NAME", help="What runs it; auto takes the fastest found.")
     ] = "auto",
     output: Annotated[str, typer.Option("--output", metavar="|".join(RESULTS), help="What it gives.")] = "logits",
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, max=1024, help="Images in one call.")] = 1,
     tune: Annotated[
         str, typer.Option("--tune", metavar="TIME", help="What `--engine auto` may take to try engines, e.g. 5m.")
     ] = "10s",
@@ -61,7 +62,7 @@ def compile_command(
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
     sizes = sizes or [_default_size(net, given)]
-    made = _compile(net, given, sizes, dtype, device, engine, output, seconds("--tune", tune))
+    made = _compile(net, given, sizes, dtype, device, engine, output, batch, seconds("--tune", tune))
     target = folder or Path("build") / Path(spec).stem
     stop_if_terminated()
     made.save(target, _report(net, made))
@@ -97,6 +98,7 @@ def _compile(
     device: str,
     engine: str,
     output: str,
+    batch: int,
     tune: float,
 ) -> CompiledModel:
     from archdsl.checking import size_errors
@@ -116,6 +118,7 @@ def _compile(
             device=device,
             engine=engine,
             output=output,  # type: ignore[arg-type]
+            batch=batch,
             tune=tune,
             description=_describe(weights),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,6 +24,7 @@ from archdsl.cli.options import (
 if TYPE_CHECKING:
     from archdsl.analyses.hardware import Hardware
     from archdsl.network import Network
+    from archdsl.runtime.bench.measured import Measured
 
 DTYPES = ("float32", "bfloat16", "float16", "tf32", "int8")
 
@@ -47,6 +48,9 @@ def show(
         str | None, typer.Option("--budget", metavar="TIME", help="Hold the floor against a time, e.g. 8ms.")
     ] = None,
     dtype: Annotated[str, typer.Option("--dtype", metavar="DTYPE", help="For bytes and the floor.")] = "float32",
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Compile it and show the time that each line takes on this machine.")
+    ] = False,
     format_: FormatOption = "text",
     json_: JsonOption = None,
 ) -> None:
@@ -68,9 +72,11 @@ def show(
     net = load_network(spec, network, settings_of(set_))
     _check_size(net, values)
     machine = None if hardware is None else _machine(hardware, dtype)
+    values, found = _measure(net, values, dtype) if measured else (values, None)
+    timed = {} if found is None else {"measured": found.json()}
     _draw(net, values, svg, reach, html, machine, dtype, limit)
     for target in targets:
-        write_json({"version": 1, "network": net.name, "facts": net.facts(*_pair(values))}, target)
+        write_json({"version": 1, "network": net.name, "facts": net.facts(*_pair(values)), **timed}, target)
     if "-" in targets:
         return
     if ir:
@@ -78,7 +84,7 @@ def show(
 
         typer.echo(to_text(net.ir))
     else:
-        _table(net, values, machine, dtype, limit, reach)
+        _table(net, values, machine, dtype, limit, reach, found)
 
 
 def _pair(values: dict[str, int] | None) -> tuple[int | None, int | None]:
@@ -107,6 +113,25 @@ def _machine(name: str, dtype: str) -> Hardware:
         known = ", ".join(machine.flops)
         raise typer.BadParameter(f"{machine.name} has no rate for {dtype}; it has {known}", param_hint="--dtype")
     return machine
+
+
+def _measure(net: Network, values: dict[str, int] | None, dtype: str) -> tuple[dict[str, int], Measured]:
+    """Random weights: what they are makes no difference to the time."""
+    from archdsl.checking import nearest_size
+    from archdsl.cli.compile import DEFAULT_SIZE
+    from archdsl.runtime.bench.archdsl import compiled
+    from archdsl.runtime.bench.case import Case
+    from archdsl.runtime.bench.pernode import measured
+    from archdsl.runtime.model import DTYPES as RUNS_IN
+
+    if dtype not in RUNS_IN:
+        raise typer.BadParameter(f"nothing here runs in {dtype}; measure in {', '.join(RUNS_IN)}", param_hint="--dtype")
+    at = values or nearest_size(net.ir, dict(zip("HW", DEFAULT_SIZE, strict=True)))
+    print(f"compiling and measuring {net.name} at {at['H']}x{at['W']}", file=sys.stderr)
+    weights = {key: tensor.detach() for key, tensor in net.module().state_dict().items()}
+    case = Case(net.ir, weights, (at["H"], at["W"]), dtype=cast(Any, dtype), source=net.source)
+    model = compiled(case)
+    return at, measured(model, model.graph, case.inputs, net.source)
 
 
 def _draw(
@@ -160,6 +185,7 @@ def _table(
     dtype: str,
     budget: float | None,
     reach: str | None,
+    measured: Measured | None,
 ) -> None:
     from archdsl.analyses.planar import planar
     from archdsl.report.rows import network_rows
@@ -167,7 +193,7 @@ def _table(
     from archdsl.report.table import write_table
 
     given: dict[str, Any] = {"values": values, "hardware": machine, "dtype": dtype, "budget": budget}
-    write_table(network_rows(net.elaboration, **given), sys.stdout)
+    write_table(network_rows(net.elaboration, **given, measured=measured), sys.stdout)
     if reach is not None:
         typer.echo("\n".join(strip_lines(strips(net.ir, reach, values=values))))
         typer.echo(plane_line(planar(net.ir, dict(net.ir.names)[reach], values=values)))

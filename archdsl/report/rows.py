@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from archdsl.analyses.bound import Bounds, bounds
 from archdsl.analyses.cost import CostReport, cost
@@ -18,7 +19,11 @@ from archdsl.diagnostics import Source
 from archdsl.elaborate.network import Elaboration
 from archdsl.ir.graph import Graph, MapType, Node, Ref
 from archdsl.lang import tree as t
+from archdsl.report.measured import timed_rows
 from archdsl.report.units import Unit, units
+
+if TYPE_CHECKING:
+    from archdsl.runtime.bench.measured import Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Row:
     `line` is 0 where there is no text, and `names` are the values that the line binds. `text` is the line, or what the
     part is, and `label` the path of a part. `view` and `type` are those of the value that comes out last. Equal parts
     that follow one another are one part, with the numbers added up and the single ones as its own `parts`.
-    `training_only` marks what only auxiliary outputs need, which costs nothing at inference.
+    `seconds` is the floor on a machine, `took` what was measured. `training_only` marks what only auxiliary outputs
+    need, which costs nothing at inference.
     """
 
     line: int
@@ -64,6 +70,7 @@ class Row:
     limit: Limit = "nothing"
     training_only: bool = False
     parts: tuple[Row, ...] = ()
+    took: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class NetworkRows:
     floor: Floor | None = None
     budget: float | None = None
     """Seconds that the network may take."""
+    measured: Measured | None = None
 
     @cached_property
     def seconds(self) -> float | None:
@@ -99,13 +107,14 @@ def network_rows(
     hardware: Hardware | None = None,
     dtype: str = "float32",
     budget: float | None = None,
+    measured: Measured | None = None,
 ) -> NetworkRows:
     """The rows of an elaborated network.
 
     `values` is the input's size, {"H": 1024, "W": 2048}; without one, costs are those at the allowed size next to that
     of a Cityscapes image, and fields of view that hang on the size are nominal.
-    With `hardware` each row has its floor in time, held against a `budget` in seconds. Raises ValueError where the
-    network has no graph, or the hardware no rate for the dtype.
+    With `hardware` each row has its floor in time, held against a `budget` in seconds; with `measured` what it took.
+    Raises ValueError where the network has no graph, or the hardware no rate for the dtype.
     """
     graph = network.graph
     if graph is None:
@@ -116,8 +125,9 @@ def network_rows(
     pieces = [piece for unit in units(graph) for piece in _by_line(unit)]
     facts = _Facts(graph, pieces, values, cost(graph, at, dtype), least)
     rows = tuple(_lines(facts, pieces, inputs))
+    rows = rows if measured is None else timed_rows(rows, measured)
     source = None if network.definition is None else network.definition.file.source
-    return NetworkRows(graph, source, at, values is not None, rows, facts.cost, facts.floor, budget)
+    return NetworkRows(graph, source, at, values is not None, rows, facts.cost, facts.floor, budget, measured)
 
 
 def _input_lines(network: Elaboration) -> dict[str, t.Input]:

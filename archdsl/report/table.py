@@ -15,6 +15,8 @@ from archdsl.report.rows import NetworkRows, Row
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from archdsl.runtime.bench.measured import Measured
+
 WIDTH = 100
 _WIDEST = 160
 _LEAST_TEXT = 24
@@ -153,6 +155,9 @@ def _columns(table: NetworkRows) -> Iterator[_Column]:
     yield _Column("params", lambda row: short(row.params), short(table.cost.params))
     yield _Column("MACs", lambda row: short(row.macs), short(table.cost.macs))
     yield _Column("moved", lambda row: data(row.moved), data(table.cost.moved))
+    if (measured := table.measured) is not None:
+        yield _Column("took", lambda row: milliseconds(row.took or 0.0), milliseconds(measured.total))
+        yield _Column("of it", lambda row: percent((row.took or 0.0) / measured.total))
     if table.floor is not None:
         yield _Column("ms", lambda row: milliseconds(row.seconds or 0.0), milliseconds(table.floor.op_by_op))
         yield _Column("share", lambda row: _share(table, row), _total_share(table))
@@ -226,8 +231,15 @@ def _notes(table: NetworkRows) -> Iterator[str]:
         yield "* paths through global pooling and the like see everything, and are left out"
     if any(row.view.nominal for row in rows):
         yield "~ nominal: the exact field of view depends on the size of the input (--input)"
+    if table.measured is not None:
+        yield from _measured_notes(table.measured)
     if table.floor is not None:
         yield from _floor_notes(table)
+
+
+def _measured_notes(measured: Measured) -> Iterator[str]:
+    yield f"took: ms on this machine, engine {measured.engine} in {measured.dtype}, step by step"
+    yield f"    a call takes {milliseconds(measured.call)} ms; what is fused into a step counts at the line of its node"
 
 
 def _floor_notes(table: NetworkRows) -> Iterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from archdsl.runtime.bench.result import NodeTime, Ratio, Report, Row
+from archdsl.runtime.bench.measured import Measured
+from archdsl.runtime.bench.result import Ratio, Report, Row
 
 _HEADS = ("engine", "ms", "p5–p95", "images/s", "error", "peak MB", "compile s", "load s", "first call s")
-_SHOWN_NODES = 12
+_SHOWN_STEPS = 12
+_LONGEST_TEXT = 72
 
 
 def markdown(report: Report) -> str:
@@ -85,14 +87,29 @@ def _verdict(ratio: Ratio) -> str:
     return line
 
 
-def _nodes(nodes: list[NodeTime]) -> Iterator[str]:
-    whole = sum(node.ms for node in nodes)
+def _nodes(found: Measured) -> Iterator[str]:
+    """By line of the text, then the longest steps."""
     yield ""
-    yield f"Node by node in eager PyTorch, {whole:.3g} ms in all; the longest:"
+    yield f"Step by step on {found.engine}, {1e3 * found.total:.3g} ms in all; a call takes {1e3 * found.call:.3g} ms."
     yield ""
-    ranked = sorted(nodes, key=lambda node: -node.ms)[:_SHOWN_NODES]
-    cells = [(str(n.line or "-"), n.node, n.op, _number(n.ms), f"{100 * n.ms / whole:.0f} %") for n in ranked]
-    yield from _table([("line", "node", "op", "ms", "share"), *cells])
+    lines = [
+        (str(line or "-"), _code(found.text(line)), _number(1e3 * seconds), _share(seconds, found))
+        for line, seconds in found.by_line().items()
+    ]
+    yield from _table([("line", "text", "ms", "share"), *lines])
+    yield ""
+    ranked = sorted(found.steps, key=lambda step: -step.seconds)[:_SHOWN_STEPS]
+    cells = [(str(s.line or "-"), s.node, s.op, _number(1e3 * s.seconds), _share(s.seconds, found)) for s in ranked]
+    yield from _table([("line", "longest steps", "op", "ms", "share"), *cells])
+
+
+def _share(seconds: float, found: Measured) -> str:
+    return f"{100 * seconds / found.total:.0f} %"
+
+
+def _code(text: str) -> str:
+    """A line of a spec in a cell, where a bar would end it."""
+    return f"`{text[:_LONGEST_TEXT]}{'…' * (len(text) > _LONGEST_TEXT)}`".replace("|", "\\|") if text else ""
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -1,41 +1,46 @@
-"""Where the time goes, by node and so by line of the text."""
+"""Where the time goes, by step and so by line of the text."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from archdsl.runtime.bench.case import Case
-from archdsl.runtime.bench.result import NodeTime
+from archdsl.runtime.bench.measured import Measured, Step
 from archdsl.runtime.engines import Program
+from archdsl.runtime.model import CompiledModel
 from archdsl.runtime.stopwatch import timed
-from torch import fx
+from torch import Tensor, fx
 
-from archdsl.ir.graph import Node
+from archdsl.ir.graph import Graph, Node
 from archdsl.lower.fx import lower_fx
 
-_ROUNDS = 5
+_ROUNDS = 7
 
 
-def node_times(case: Case, program: Program) -> list[NodeTime]:
-    """Median milliseconds of each node of a rewritten network, run one by one in eager PyTorch.
+def measured(model: CompiledModel, graph: Graph, inputs: tuple[Tensor, ...], source: str = "") -> Measured:
+    """A call of a compiled model, and its steps one by one: those of its engine, or, where that cannot tell, each node
+    in eager PyTorch, which loses what the engine fuses, so that it is the shares that tell.
 
-    Fusion across nodes is lost that way, so their sum is more than an engine takes; it is their shares that tell.
+    `graph` is the rewritten one as it was compiled, in which nodes know their lines.
     """
-    module = lower_fx(program.graph, program.weights)
-    rounds = []
-    with torch.no_grad():
-        for _ in range(_ROUNDS + 1):
-            timer = _Timer(module, program.device)
-            timer.run(*case.inputs)
-            rounds.append(timer.seconds)
-    nodes = [node for node in program.graph.nodes if node.name in rounds[-1]]
-    return [
-        NodeTime(node.name, node.op, line_of(node), 1e3 * statistics.median(one[node.name] for one in rounds[1:]))
-        for node in nodes
-    ]
+    device = model.program.device
+    call = statistics.median(timed(lambda: model(*inputs), device) for _ in range(_ROUNDS))
+    told = [model.profile(*inputs) for _ in range(_ROUNDS + 1)]
+    engine = model.engine.name
+    if told[0] is None:
+        told, engine = [dict(one) for one in _eagerly(model.program, inputs)], "eager"
+    steps = tuple(_steps(graph, [one for one in told[1:] if one is not None]))
+    return Measured(engine, model.manifest.dtype, call, steps, source)
+
+
+def _steps(graph: Graph, rounds: list[dict[str, float]]) -> Iterator[Step]:
+    """The median of each step over rounds."""
+    for node in graph.nodes:
+        if node.name in rounds[0]:
+            yield Step(node.name, node.op, line_of(node), statistics.median(one[node.name] for one in rounds))
 
 
 def line_of(node: Node) -> int:
@@ -45,12 +50,13 @@ def line_of(node: Node) -> int:
     return (node.origin.frames[0].span if node.origin.frames else node.origin.span).line
 
 
-def by_line(times: list[NodeTime]) -> dict[int, float]:
-    """Milliseconds by line."""
-    total: defaultdict[int, float] = defaultdict(float)
-    for time in times:
-        total[time.line] += time.ms
-    return dict(sorted(total.items()))
+def _eagerly(program: Program, inputs: tuple[Tensor, ...]) -> Iterator[dict[str, float]]:
+    module = lower_fx(program.graph, program.weights)
+    with torch.no_grad():
+        for _ in range(_ROUNDS + 1):
+            timer = _Timer(module, program.device)
+            timer.run(*inputs)
+            yield timer.seconds
 
 
 class _Timer(fx.Interpreter):

@@ -9,7 +9,7 @@ import torch
 from archdsl.runtime.bench.case import Case
 from archdsl.runtime.bench.limits import floor_ms, limits_json, measured
 from archdsl.runtime.bench.markdown import case_of
-from archdsl.runtime.bench.pernode import node_times
+from archdsl.runtime.bench.pernode import measured as steps_of
 from archdsl.runtime.bench.result import Report
 from archdsl.runtime.bench.rounds import Tell, measure, ratio_of
 from archdsl.runtime.machine import describe, versions
@@ -37,8 +37,8 @@ def add_case(
     if ratio is not None:
         report.ratios.append(ratio)
     if per_node and found.model is not None and found.graph is not None and not found.interrupted:
-        tell(f"{case.graph.name}: node by node")
-        report.nodes[case_of(found.rows["archdsl"])] = node_times(case, replace(found.model.program, graph=found.graph))
+        tell(f"{case.graph.name}: step by step")
+        report.nodes[case_of(found.rows["archdsl"])] = steps_of(found.model, found.graph, case.inputs, case.source)
 
 
 def _limits(report: Report, case: Case, tell: Tell) -> Hardware:

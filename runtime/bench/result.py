@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from archdsl.runtime.bench.measured import Measured
+
 
 @dataclass
 class Row:
@@ -62,16 +64,6 @@ class Ratio:
 
 
 @dataclass
-class NodeTime:
-    """Milliseconds of one node, at the place of the text that it comes from."""
-
-    node: str
-    op: str
-    line: int
-    ms: float
-
-
-@dataclass
 class Report:
     """Everything, in the order it was measured."""
 
@@ -82,7 +74,7 @@ class Report:
     command: str
     rows: list[Row] = field(default_factory=list)
     ratios: list[Ratio] = field(default_factory=list)
-    nodes: dict[str, list[NodeTime]] = field(default_factory=dict)
+    nodes: dict[str, Measured] = field(default_factory=dict)
     interrupted: bool = False
 
     def json(self) -> dict[str, Any]:
@@ -91,6 +83,7 @@ class Report:
             **content,
             "rows": [_rounded(r) for r in content["rows"]],
             "ratios": [_rounded(r) for r in content["ratios"]],
+            "nodes": {case: found.json() for case, found in self.nodes.items()},
         }
 
 

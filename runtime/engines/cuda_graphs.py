@@ -14,6 +14,7 @@ from archdsl.runtime.engines.inductor import Inductor
 from archdsl.runtime.engines.program import Program
 from archdsl.runtime.engines.registry import Engine, Outputs, Runner, register
 from archdsl.runtime.engines.samples import NO_SIZES, Shapes, sample_inputs, shapes_of
+from archdsl.runtime.engines.triton import triton_engine
 from torch import Tensor
 
 _WARM_UP = 3
@@ -42,6 +43,8 @@ class GraphRunner:
     failed, which is said once. Weights changed in place are seen by the next replay, which reads them where they are;
     for others a new runner is made (`CompiledModel.update`).
     """
+
+    fixed_batch = True
 
     def __init__(self, program: Program, run: Runner, backend: Backend) -> None:
         self.program, self.backend = program, backend
@@ -131,4 +134,5 @@ def _size_name(shapes: Shapes) -> str:
 
 
 register(CudaGraphs("cuda-graphs", eager))
+register(CudaGraphs("cuda-graphs-triton", triton_engine))
 register(CudaGraphs("cuda-graphs-inductor", Inductor()))

@@ -14,7 +14,9 @@ Runner = Callable[..., Outputs]
 """Takes the inputs in the order of the graph; gives the output, or a dict by name where there are several.
 
 Inputs come on the program's device, in its dtype and in channels_last. Outputs are the caller's: no later call changes
-them. A runner may have a method `memory() -> dict[str, int]`, the bytes it holds by what they are for.
+them. A runner may have more, for those who ask: `memory() -> dict[str, int]`, the bytes it holds by what they are for;
+`profile(*inputs) -> dict[str, float]`, the seconds of each step of a call, by the node that the step is named after;
+`borrowed(*inputs)`, outputs that the next call overwrites; `fixed_batch`, whether only the program's batch is fast.
 """
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from archdsl.runtime.engines.program import Program
@@ -41,12 +42,19 @@ def shapes_of(inputs: tuple[Tensor, ...]) -> Shapes:
 
 def per_size(program: Program, compiled: Callable[[tuple[Tensor, ...]], Runner], otherwise: Runner) -> Runner:
     """A runner that has one prepared for each declared size and the program's batch, and another for all the rest."""
-    ready = {shapes_of(inputs): compiled(inputs) for inputs in sample_inputs(program)}
+    return PerSize({shapes_of(inputs): compiled(inputs) for inputs in sample_inputs(program)}, otherwise)
 
-    def run(*inputs: Tensor) -> Outputs:
-        return ready.get(shapes_of(inputs), otherwise)(*inputs)
 
-    return run
+@dataclass(frozen=True)
+class PerSize:
+    """Prepared runners by the shapes that they take, and another for other shapes."""
+
+    ready: Mapping[Shapes, Runner]
+    otherwise: Runner
+    fixed_batch = True
+
+    def __call__(self, *inputs: Tensor) -> Outputs:
+        return self.ready.get(shapes_of(inputs), self.otherwise)(*inputs)
 
 
 NO_SIZES = "it compiles for declared sizes, and there are none"

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from itertools import groupby
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from archdsl.runtime.engines.native.blocks import Recycler, as_tensor, block
 from archdsl.runtime.engines.native.build import library
 from archdsl.runtime.engines.native.descriptors import Address, Op
 from archdsl.runtime.engines.native.emit import Constants, Step, TorchStep
+from archdsl.runtime.engines.native.fuse import fused
 from archdsl.runtime.engines.native.memory import ARENA, FIRST_INPUT, Value
 from archdsl.runtime.engines.native.plan import Plan, Result, planned
 from archdsl.runtime.engines.native.units import Sized
@@ -49,6 +51,10 @@ class NativeRunner:
         outputs = self._prepared([tuple(each.shape) for each in inputs]).run(inputs)
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
 
+    def profile(self, *inputs: Tensor) -> dict[str, float]:
+        """Seconds of each step, run one by one, by the name of its node."""
+        return self._prepared([tuple(each.shape) for each in inputs]).profile(inputs)
+
     def memory(self) -> dict[str, int]:
         """Bytes: packed weights, and what is computed on the way, for all sizes that are kept."""
         with self._lock:
@@ -83,7 +89,7 @@ class _Ready:
     """A plan with its memory."""
 
     def __init__(self, plan: Plan, program: Program, threads: int) -> None:
-        self.plan, self.program = plan, program
+        self.plan, self.program, self.threads = plan, program, threads
         self.arena = as_tensor(block(plan.arena))
         self.parts = [
             list(part) if torch_calls else _Kernels(list(part), threads)  # type: ignore[arg-type]
@@ -95,6 +101,11 @@ class _Ready:
     def run(self, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
         with self.lock, torch.no_grad():
             return _Call(self, inputs).run()
+
+    def profile(self, inputs: tuple[Tensor, ...]) -> dict[str, float]:
+        alone = [s if isinstance(s, TorchStep) else _Kernels([s], self.threads) for s in self.plan.steps]
+        with self.lock, torch.no_grad():
+            return _Call(self, inputs).profile(alone)
 
 
 def _bytes(result: Result) -> int:
@@ -148,8 +159,7 @@ class _Call:
             self.memory.setdefault(value.buffer.slot, recycler.take())
 
     def run(self) -> dict[str, Tensor]:
-        count = max(self.memory) + 1
-        slots = (ctypes.c_void_p * count)(*(self._address(slot) for slot in range(count)))
+        slots = self._slots()
         for part in self.ready.parts:
             if isinstance(part, _Kernels):
                 part.run(slots, self.half)
@@ -158,6 +168,24 @@ class _Call:
                 assert isinstance(step, TorchStep)
                 self._torch(step)
         return {name: self._result(result) for name, result in self.plan.results.items()}
+
+    def profile(self, alone: list[_Kernels | TorchStep]) -> dict[str, float]:
+        """Seconds by node, each step of the plan on its own."""
+        slots, units = self._slots(), fused(self.plan.sized)
+        seconds: dict[str, float] = {}
+        for step, work in zip(self.plan.steps, alone, strict=True):
+            start = perf_counter()
+            if isinstance(work, TorchStep):
+                self._torch(work)
+            else:
+                work.run(slots, self.half)
+            name = units[step.position].node.name
+            seconds[name] = seconds.get(name, 0.0) + perf_counter() - start
+        return seconds
+
+    def _slots(self) -> ctypes.Array[ctypes.c_void_p]:
+        count = max(self.memory) + 1
+        return (ctypes.c_void_p * count)(*(self._address(slot) for slot in range(count)))
 
     def _address(self, slot: int) -> int | None:
         return self.memory[slot].data_ptr() if slot in self.memory else None
