@@ -41,8 +41,17 @@ class Row:
 
 
 @dataclass
+class Against:
+    """A peer's milliseconds over ours, over paired rounds, with the 95 % interval."""
+
+    ratio: float
+    low: float
+    high: float
+
+
+@dataclass
 class Ratio:
-    """archdsl against the best peer: its milliseconds over ours, and the 95 % interval of that, over paired rounds.
+    """archdsl against the best peer, as in `Against`; and against every peer whose output is the network's.
 
     `of_limit` is the part of archdsl's time that the machine's measured rates make unavoidable, `floor_ms`.
     """
@@ -59,6 +68,7 @@ class Ratio:
     ratio: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None
+    against: dict[str, Against] = field(default_factory=dict)
     floor_ms: float | None = None
     of_limit: float | None = None
 
@@ -83,10 +93,14 @@ class Report:
             **content,
             "rows": [_rounded(r) for r in content["rows"]],
             "ratios": [_rounded(r) for r in content["ratios"]],
-            "nodes": {case: found.json() for case, found in self.nodes.items()},
+            "nodes": {case: _rounded(found.json()) for case, found in self.nodes.items()},
         }
 
 
-def _rounded(record: dict[str, Any]) -> dict[str, Any]:
+def _rounded(record: Any) -> Any:
     """Five significant digits: more than a clock is good for."""
-    return {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in record.items()}
+    if isinstance(record, dict):
+        return {key: _rounded(value) for key, value in record.items()}
+    if isinstance(record, list):
+        return [_rounded(value) for value in record]
+    return float(f"{record:.5g}") if isinstance(record, float) else record

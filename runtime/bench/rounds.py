@@ -12,8 +12,8 @@ from archdsl.runtime.bench.contender import Ready
 from archdsl.runtime.bench.difference import difference
 from archdsl.runtime.bench.memory import MemoryMeter
 from archdsl.runtime.bench.peers import PEERS
-from archdsl.runtime.bench.result import Ratio, Row
-from archdsl.runtime.bench.statistics import PairedRatio, paired_ratio, spread
+from archdsl.runtime.bench.result import Against, Ratio, Row
+from archdsl.runtime.bench.statistics import paired_ratio, spread
 from archdsl.runtime.engines import Unavailable
 from archdsl.runtime.model import CompiledModel
 from archdsl.runtime.stopwatch import timed
@@ -136,18 +136,20 @@ def ratio_of(found: Measured, floor_ms: float | None) -> Ratio | None:
     result = Ratio(*at, found.model.engine.name, found.model.engine.own)
     if floor_ms is not None:
         result.floor_ms, result.of_limit = floor_ms, floor_ms / ours.median_ms
-    best = _best_peer(found)
-    if best is not None:
-        compared: PairedRatio = paired_ratio(found.samples[best], found.samples[OURS])
-        result.best_peer = best
-        result.ratio, result.ratio_low, result.ratio_high = compared.ratio, compared.low, compared.high
+    result.against = {name: _against(found, name) for name in _honest_peers(found)}
+    if result.against:
+        result.best_peer = min(result.against, key=lambda name: found.rows[name].median_ms or 0.0)
+        best = result.against[result.best_peer]
+        result.ratio, result.ratio_low, result.ratio_high = best.ratio, best.low, best.high
     return result
 
 
-def _best_peer(found: Measured) -> str | None:
-    timings = {
-        name: row.median_ms
-        for name, row in found.rows.items()
-        if name != OURS and row.median_ms is not None and row.agrees and len(found.samples[name]) > 0
-    }
-    return min(timings, key=lambda name: timings[name], default=None)
+def _against(found: Measured, peer: str) -> Against:
+    compared = paired_ratio(found.samples[peer], found.samples[OURS])
+    return Against(compared.ratio, compared.low, compared.high)
+
+
+def _honest_peers(found: Measured) -> list[str]:
+    """Those that were measured, and whose output is the network's."""
+    timed = [name for name, row in found.rows.items() if row.median_ms is not None and row.agrees]
+    return [name for name in timed if name != OURS and found.samples[name]]
