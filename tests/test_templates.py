@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archdsl.elaborate import expand
+from archdsl.elaborate import apply
 from archdsl.elaborate.values import Literal
 from archdsl.ir.graph import Graph
 from archdsl.spec import Spec
@@ -44,7 +44,7 @@ def places(graph: Graph) -> list[tuple[str, list[tuple[str, str, int]], list[int
 def test_copies_equal_expansions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every network of every shipped spec is the same with copying and without, places in the text included."""
     copied = list(graphs(path))
-    monkeypatch.setattr(expand, "key_of", lambda module, inputs: None)
+    monkeypatch.setattr(apply, "key_of", lambda module, inputs: None)
     expanded = list(graphs(path))
     assert copied == expanded
     assert [places(g) for g in copied] == [places(g) for g in expanded]

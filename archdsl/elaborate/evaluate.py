@@ -10,6 +10,8 @@ from archdsl.diagnostics.suggest import did_you_mean
 from archdsl.elaborate import arithmetic as ar
 from archdsl.elaborate import builtins
 from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef
+from archdsl.elaborate.op_calls import bind_settings, check_maps, check_required
+from archdsl.elaborate.operators import Operators
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import ANALYSES, BUILTINS, Scope
 from archdsl.elaborate.session import MAX_DEPTH, Session
@@ -27,12 +29,10 @@ from archdsl.elaborate.values import (
     depth_of,
     is_chain,
     is_module,
-    is_number,
     kind_of,
     odd_one,
 )
-from archdsl.ir.dims import Dim
-from archdsl.ir.op import OPS, REQUIRED, in_language
+from archdsl.ir.op import OPS, in_language
 from archdsl.lang import tree as t
 
 _UNDER_WAY: Any = object()
@@ -41,10 +41,8 @@ _UNDER_WAY: Any = object()
 _STEPS_PER_NEW_CALL = 36
 """What settings that may differ every time cost: they are bound, checked, and their op's rules asked anew."""
 
-_MAP_OPERATORS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
-
-class Evaluator:
+class Evaluator(Operators):
     """Evaluates expressions of one body. `Expander` adds the application of modules."""
 
     def __init__(self, session: Session, scope: Scope) -> None:
@@ -172,64 +170,6 @@ class Evaluator:
             raise Poisoned
         return found
 
-    # ------------------------------------------------------------ operators
-
-    def _arithmetic(self, expr: t.Arithmetic) -> Any:
-        result = self.value(expr.first)
-        for symbol, operand in expr.rest:
-            span = expr.first.span.to(operand.span)
-            result = self._binary(symbol, result, self.value(operand), span)
-        return result
-
-    def _binary(self, symbol: str, a: Any, b: Any, span: Span) -> Any:
-        if isinstance(a, MapValue) and isinstance(b, MapValue) and symbol in _MAP_OPERATORS:
-            return self.apply_op(_MAP_OPERATORS[symbol], [a, b], {}, span)
-        for one, other, side in ((a, b, ""), (b, a, "r")):
-            op = "scalar" if is_number(other) else "size_scalar" if isinstance(other, Dim) else None
-            if isinstance(one, MapValue) and op and symbol in _MAP_OPERATORS:
-                commutes = symbol in "+*"
-                operator = symbol if commutes or not side else side + symbol
-                if operator == "/" and other == 0:
-                    raise Fault("E0406", "division by zero", span)
-                return self.apply_op(op, [one], {"operator": operator, "value": other}, span)
-        return ar.arithmetic(symbol, a, b, span)
-
-    def _negative(self, expr: t.Negative) -> Any:
-        operand = self.value(expr.operand)
-        if isinstance(operand, MapValue):
-            return self.apply_op("scalar", [operand], {"operator": "*", "value": -1.0}, expr.span)
-        if not is_number(operand) and not isinstance(operand, Dim):
-            raise Fault("E0410", f"`-` does not go before {kind_of(operand)}", expr.span)
-        return ar.arithmetic("-", 0, operand, expr.span)
-
-    def _comparison(self, expr: t.Comparison) -> bool:
-        left = self.value(expr.first)
-        for symbol, operand in expr.rest:
-            right = self.value(operand)
-            if not self.compare(symbol, left, right, expr.span):
-                return False
-            left = right
-        return True
-
-    def compare(self, symbol: str, a: Any, b: Any, span: Span) -> bool:
-        self.session.step(span, ar.weigh(a, span) + ar.weigh(b, span))
-        return ar.compare(symbol, a, b, span)
-
-    def condition(self, expr: t.Expr) -> bool:
-        """The truth of a condition. Raises Fault E0401 for anything but true and false."""
-        value = self.value(expr)
-        if not isinstance(value, bool):
-            help = "compare it: `!= 0`, `!= none`, `len(…) > 0`"
-            raise Fault("E0401", f"a condition is true or false, not {kind_of(value)}", expr.span, help=help)
-        return value
-
-    def _not(self, expr: t.Not) -> bool:
-        return not self.condition(expr.operand)
-
-    def _logic(self, expr: t.Logic) -> bool:
-        wanted = expr.operator == "or"
-        return wanted if any(self.condition(o) is wanted for o in expr.operands) else not wanted
-
     def _conditional(self, expr: t.Conditional) -> Any:
         return self.value(expr.then if self.condition(expr.condition) else expr.otherwise)
 
@@ -336,14 +276,14 @@ class Evaluator:
             raise Fault("E0408", f"{op.name} takes feature maps, not {kind_of(odd)}", where)
         settings = {
             **{n: (v, module.span) for n, v in module.settings},
-            **self._bind_settings(op, positional, named, span),
+            **bind_settings(op, positional, named),
         }
         maps = tuple(v for n, (v, _) in settings.items() if isinstance(v, MapValue))
         plain = {n: v for n, (v, _) in settings.items() if not isinstance(v, MapValue)}
-        self._check_maps(op, settings)
+        check_maps(op, settings)
         if inputs:
             return self.apply_op(module.op, [*inputs, *maps], plain, span)
-        self._check_required(op, plain, maps, span)
+        check_required(op, plain, span)
         depth = self.deeper(plain.values(), span)
         return OpModule(module.op, tuple(plain.items()), (*module.maps, *maps), span, depth)
 
@@ -353,43 +293,6 @@ class Evaluator:
         if depth > MAX_DEPTH:
             raise Fault("E0903", f"modules stand in one another more than {MAX_DEPTH} deep", span)
         return depth
-
-    def _bind_settings(
-        self,
-        op: Any,
-        positional: Sequence[tuple[Any, Span]],
-        named: dict[str, tuple[Any, Span]],
-        span: Span,
-    ) -> dict[str, tuple[Any, Span]]:
-        names = [s.name for s in op.settings]
-        if len(positional) > len(names):
-            plural = "" if len(names) == 1 else "s"
-            takes = f"{op.name} has {len(names)} setting{plural}" if names else f"{op.name} has no settings"
-            raise Fault("E0210", f"{takes}, and is given {len(positional)}", positional[len(names)][1])
-        bound = dict(zip(names, positional, strict=False))
-        for name, (value, where) in named.items():
-            if name not in names:
-                help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "it has none")
-                raise Fault("E0202", f"{op.name} has no setting `{name}`", where, help=help)
-            if name in bound:
-                help = f"apply it: `x -> {op.name}({name}=…)`" if op.setting(name).kind == "map" else ""
-                raise Fault("E0109", f"`{name}` is given twice, once by its position", where, help=help)
-            bound[name] = (value, where)
-        return bound
-
-    def _check_maps(self, op: Any, settings: dict[str, tuple[Any, Span]]) -> None:
-        for name, (value, span) in settings.items():
-            wants = op.setting(name).kind == "map"
-            if isinstance(value, MapValue) and not wants:
-                message = f"`{name}` of {op.name} is a setting, not a feature map"
-                raise Fault("E0401", message, span, help=f"apply {op.name} to a map with `x -> {op.name}(…)`")
-            if wants and value is not None and not isinstance(value, MapValue):
-                raise Fault("E0408", f"`{name}` of {op.name} must be a feature map, not {kind_of(value)}", span)
-
-    def _check_required(self, op: Any, plain: dict[str, Any], maps: tuple[MapValue, ...], span: Span) -> None:
-        for setting in op.settings:
-            if setting.default is REQUIRED and setting.name not in plain:
-                raise Fault("E0208", f"{op.name} needs `{setting.name}`: {setting.doc}", span)
 
     def _search(self, expr: t.Search) -> Any:
         start = self.value(expr.start)

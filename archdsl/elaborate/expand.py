@@ -1,31 +1,27 @@
-"""Statements, and modules applied: blocks expand into the nodes of the graph."""
+"""Bodies, statement by statement: blocks expand into the nodes of the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-from archdsl.diagnostics import Label, Span
-from archdsl.diagnostics.suggest import did_you_mean
+from archdsl.diagnostics import Span
 from archdsl.elaborate import arithmetic as ar
 from archdsl.elaborate import types
+from archdsl.elaborate.apply import Applier
+from archdsl.elaborate.arguments import declared_at
 from archdsl.elaborate.assertions import Assertion, is_deferred
-from archdsl.elaborate.evaluate import Evaluator, flatten
+from archdsl.elaborate.evaluate import flatten
 from archdsl.elaborate.files import BlockDef
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import MAX_DEPTH, Hopeless, Session, TooLarge
-from archdsl.elaborate.templates import key_of
 from archdsl.elaborate.values import (
     POISON,
     BlockModule,
     Fault,
     MapValue,
-    Module,
-    OpModule,
     Poisoned,
-    Range,
     SharedModule,
     is_chain,
     kind_of,
@@ -42,188 +38,18 @@ _STEPS_PER_BLOCK = 48
 _AXES = ("the number of channels", "the height", "the width")
 
 
-class Expander(Evaluator):
+class Expander(Applier):
     """Runs the body of a block or network."""
 
     def __init__(self, session: Session, scope: Scope) -> None:
         super().__init__(session, scope)
-        self.assertions: list[Assertion] = []
         self.module: BlockModule | None = None
         """The block whose body this is; None for a network's."""
         self.given: tuple[MapValue, ...] = ()
         """The values it is applied to."""
 
-    # ------------------------------------------------------------ arguments
-
-    def module_of(
-        self,
-        block: BlockDef,
-        positional: Sequence[tuple[Any, Span]],
-        named: dict[str, tuple[Any, Span]],
-        span: Span,
-    ) -> BlockModule:
-        """A block with its arguments bound and checked."""
-        params = block.tree.params
-        if len(positional) > len(params):
-            plural = "" if len(params) == 1 else "s"
-            message = f"{block.name} has {len(params) or 'no'} parameter{plural}, and is given {len(positional)}"
-            raise Fault("E0210", message, positional[len(params)][1], labels=(_declared(block),))
-        given = {p.name.text: v for p, v in zip(params, positional, strict=False)}
-        names = [p.name.text for p in params]
-        for name, (value, where) in named.items():
-            if name not in names:
-                help = did_you_mean(name, names) or (f"it has {', '.join(names)}" if names else "it has none")
-                message = f"{block.name} has no parameter `{name}`"
-                raise Fault("E0202", message, where, help=help, labels=(_declared(block),))
-            if name in given:
-                raise Fault("E0109", f"`{name}` is given twice, once by its position", where)
-            given[name] = (value, where)
-        arguments = tuple(self.arguments(block, given, span).items())
-        return BlockModule(block, arguments, span, self.deeper((value for _, value in arguments), span))
-
-    def arguments(self, block: BlockDef, given: dict[str, tuple[Any, Span]], span: Span) -> dict[str, Any]:
-        """Every parameter's value: given, or its default, which sees the parameters before it."""
-        scope = Scope(block.file, {}, Paths("", "", False), is_network=block.tree.is_network)
-        inner = Expander(self.session, scope)
-        for param in block.tree.params:
-            if param.type is not None:
-                types.check_known(param.type)
-            value, where = given.get(param.name.text) or inner._default(block, param, span)
-            self.session.step(where, ar.weigh(value, where))
-            types.check(param, value, where, inner._domain(param))
-            scope.values[param.name.text] = value
-        return scope.values
-
-    def _default(self, block: BlockDef, param: t.Param, span: Span) -> tuple[Any, Span]:
-        if param.default is None:
-            message = f"{block.name} needs `{param.name.text}`"
-            raise Fault("E0208", message, span, labels=(Label(param.span, "declared here"),))
-        with self._working_out(param):
-            return self.value(param.default), param.default.span
-
-    @contextmanager
-    def _working_out(self, param: t.Param) -> Iterator[None]:
-        """Refuses a parameter whose default or range needs, by way of its own block, that default or range."""
-        if param in self.session.binding:
-            raise Fault("E0505", f"`{param.name.text}` is defined by itself", param.name.span)
-        self.session.binding.append(param)
-        try:
-            yield
-        finally:
-            self.session.binding.pop()
-
-    def _domain(self, param: t.Param) -> list[Any] | Range | None:
-        domain = getattr(param.type, "domain", None)
-        if domain is None:
-            return None
-        with self._working_out(param):
-            if isinstance(domain, t.RangeExpr):
-                return self._range(domain)
-            return [self.value(item) for item in domain.items]
-
-    # ---------------------------------------------------------- application
-
-    def pipe_into(self, value: Any, stage: t.Stage) -> Any:
-        module = self.chain_of(stage.module)
-        inputs = self._operands(value, stage.span)
-        alias = stage.alias.text if stage.alias else None
-        if isinstance(module, list):
-            if alias is not None:
-                raise Fault("E0404", "`as` names one module, not a chain", stage.span, help="name the chain's parts")
-            return self._chain(flatten(module), inputs, stage.span)
-        return self.apply(module, inputs, self._paths(module, alias, stage.span), stage.span)
-
-    def _operands(self, value: Any, span: Span) -> list[MapValue]:
-        items = value if isinstance(value, list | tuple) else [value]
-        for item in items:
-            if not isinstance(item, MapValue):
-                help = "a value that flows through `->` is a feature map"
-                raise Fault("E0408", f"{kind_of(item)} cannot flow into a module", span, help=help)
-        return list(items)
-
-    def _paths(self, module: Module, alias: str | None, span: Span) -> tuple[str, str]:
-        if isinstance(module, SharedModule):
-            node = self.scope.paths.applied(self.scope.binding, module.kind, alias, span)[0]
-            return node, module.path
-        return self.scope.paths.applied(self.scope.binding, module.kind, alias, span)
-
-    def _chain(self, modules: list[Module], inputs: list[MapValue], span: Span) -> Any:
-        values = inputs
-        for index, module in enumerate(modules):
-            before = self.session.nodes
-            paths = self.scope.paths.listed(self.scope.binding)
-            if isinstance(module, SharedModule):
-                paths = paths[0], module.path
-            where = module.span if _inside(module.span, span) else span
-            values = self._operands(self.apply(module, values, paths, where), where)
-            self._foresee(modules, index, self.session.nodes - before, where)
-        return values[0] if len(values) == 1 else tuple(values)
-
-    def _foresee(self, modules: list[Module], index: int, count: int, span: Span) -> None:
-        """Refuses a long run of one module as soon as its size is known from the first of them."""
-        if index == 0 and len(modules) > 64 and all(m is modules[0] for m in modules):
-            self.session.check_total(self.session.nodes + count * (len(modules) - 1), span)
-
-    def apply(self, module: Module, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
-        """Applies one module at `paths` (of its nodes, of its weights); several results come as a tuple."""
-        if isinstance(module, OpModule):
-            operands = [*inputs, *module.maps]
-            results = self.session.emit(module.op, operands, module.settings, paths, span)
-            return results[0] if len(results) == 1 else results
-        if isinstance(module, SharedModule):
-            return self._apply_shared(module, inputs, paths, span)
-        if self.session.counting:
-            return self._counted(module, inputs, paths, span)
-        return self._copied(module, inputs, paths, span)
-
-    def apply_op(self, op: str, inputs: Sequence[MapValue], settings: dict[str, Any], span: Span) -> Any:
-        paths = self.scope.paths.applied(self.scope.binding, op, None, span)
-        results = self.session.emit(op, inputs, tuple(settings.items()), paths, span)
-        return list(results) if op == "split" else results[0] if len(results) == 1 else results
-
-    def _apply_shared(
-        self, module: SharedModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span
-    ) -> Any:
-        values: Any = list(inputs)
-        for index, part in enumerate(module.modules):
-            single = len(module.modules) == 1
-            node = paths[0] if single else f"{paths[0]}.{index}"
-            weights = module.path if single else f"{module.path}.{index}"
-            values = self.apply(part, self._operands(values, span), (node, weights), span)
-        return values
-
-    def _counted(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
-        """Expansion for counting alone: a block met before with the same arguments and types is not expanded again."""
-        key = _key(module, inputs)
-        if key is not None and key in self.session.memo:
-            count, results, single = self.session.memo[key]
-            self.session.grow(count, span)
-            values = self.session.phantom(results)
-            return values[0] if single else values
-        before = self.session.nodes
-        value = self._expand(module, inputs, paths, span)
-        results = [value] if isinstance(value, MapValue) else list(value)
-        if key is not None:
-            entry = (self.session.nodes - before, [m.type for m in results], isinstance(value, MapValue))
-            self.session.memo[key] = entry
-        return value
-
-    def _copied(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
-        """Expands a block, or copies what the same block gave for the same arguments and types before."""
-        key = key_of(module, inputs)
-        template = None if key is None else self.session.templates.get(key)
-        if template is not None:
-            results = self.session.copy(template, inputs, paths, span)
-            return results[0] if template.single else tuple(results)
-        since = self.session.mark(), len(self.assertions)
-        value = self._expand(module, inputs, paths, span)
-        if key is not None and len(self.assertions) == since[1]:
-            made = self.session.template(since[0], inputs, paths, span, value)
-            if made is not None:
-                self.session.templates[key] = made
-        return value
-
-    def _expand(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
+    def expand(self, module: BlockModule, inputs: Sequence[MapValue], paths: tuple[str, str], span: Span) -> Any:
+        """The results of a block's body on these inputs. Raises Poisoned after errors in it."""
         block = module.block
         self.session.expansions += 1
         self.session.step(span, _STEPS_PER_BLOCK + len(self.session.stack))
@@ -260,10 +86,10 @@ class Expander(Evaluator):
         if scope.inputs:
             wanted = given - len(scope.inputs)
             message = f"{block.name} reads {wanted} value{'s' if wanted != 1 else ''}, and is given {given}"
-            raise Fault("E0412", message, span, labels=(_declared(block),))
+            raise Fault("E0412", message, span, labels=(declared_at(block),))
         if not scope.outputs:
             message = f"{block.name} gives nothing out when it is used like this"
-            raise Fault("E0501", message, span, labels=(_declared(block),))
+            raise Fault("E0501", message, span, labels=(declared_at(block),))
 
     def _take_asserts(self, inner: Expander) -> None:
         self.assertions += inner.assertions
@@ -308,7 +134,7 @@ class Expander(Evaluator):
         expander = Expander(session, Scope(block.file, {}, Paths("", "", False)))
         try:
             module = expander.module_of(block, (), {key: (of, span) for key, of in arguments.items()}, span)
-            expander._expand(module, session.phantom([m.type for m in self.given]), ("tried", "tried"), span)
+            expander.expand(module, session.phantom([m.type for m in self.given]), ("tried", "tried"), span)
         except (Fault, Poisoned, TooLarge, Hopeless):
             return False
         return not session.diagnostics.failed
@@ -448,15 +274,6 @@ class Expander(Evaluator):
             raise Fault("E0601", "this assertion does not hold", statement.span, labels=assertion.sides(self))
 
 
-def _inside(inner: Span, outer: Span) -> bool:
-    """Whether a chain's element was written in the chain itself, and is a better place to point at."""
-    return inner.source is outer.source and outer.start <= inner.start and inner.end <= outer.end
-
-
-def _declared(block: BlockDef) -> Label:
-    return Label(block.tree.name.span, "declared here")
-
-
 def bound_names(statement: t.Statement) -> Iterator[str]:
     """Every name that a statement may bind."""
     if isinstance(statement, t.Broken):
@@ -474,34 +291,6 @@ def bound_names(statement: t.Statement) -> Iterator[str]:
     if isinstance(statement, t.For | t.When):
         for part in statement.body.statements:
             yield from bound_names(part)
-
-
-def _key(module: BlockModule, inputs: Sequence[MapValue]) -> Any:
-    """What an expansion depends on, where that can be compared; None otherwise."""
-    try:
-        key = (
-            "expansion",
-            module.block.file.source.path,
-            module.block.name,
-            tuple((n, _frozen(v)) for n, v in module.arguments),
-            tuple(m.type for m in inputs),
-        )
-        hash(key)
-    except TypeError:
-        return None
-    return key
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(v) for v in value)
-    if isinstance(value, MapValue):
-        return value.type
-    if isinstance(value, BlockModule):
-        return value.block.file.source.path, value.block.name, tuple((n, _frozen(v)) for n, v in value.arguments)
-    if isinstance(value, OpModule):
-        return value.op, tuple((n, _frozen(v)) for n, v in value.settings), tuple(m.type for m in value.maps)
-    return value
 
 
 _STATEMENTS: dict[type[t.Statement], str] = {

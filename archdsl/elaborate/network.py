@@ -11,24 +11,18 @@ from typing import Any
 from archdsl.diagnostics import Diagnostic, Diagnostics, Frame, Label, Span
 from archdsl.diagnostics.place import diagnose, place
 from archdsl.diagnostics.suggest import did_you_mean
-from archdsl.elaborate import types
 from archdsl.elaborate.assertions import Assertion
-from archdsl.elaborate.expand import Expander
-from archdsl.elaborate.files import AliasDef, BlockDef, BrokenDef, ConstantDef, SpecFile
+from archdsl.elaborate.files import BlockDef, BrokenDef, ConstantDef, SpecFile
+from archdsl.elaborate.inputs import NetworkExpander
 from archdsl.elaborate.paths import Paths
 from archdsl.elaborate.scope import Scope
 from archdsl.elaborate.session import Hopeless, Session, Spent, TooLarge
-from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable, kind_of
+from archdsl.elaborate.values import POISON, Fault, MapValue, Poisoned, Variable
+from archdsl.elaborate.variants import network_of
 from archdsl.interpreter import recursion_of, without_collection
 from archdsl.ir.conditions import AXES, contradiction
-from archdsl.ir.dims import Dim, grows, symbol
-from archdsl.ir.graph import Graph, Output, Preprocessing, Ref
-from archdsl.ir.settings import describe
-from archdsl.lang import tree as t
+from archdsl.ir.graph import Graph, Output, Ref
 
-MAX_INPUT_CHANNELS = 1 << 16
-_SYMBOLS = ("H", "W")
-_WORDS = {"H": "height", "W": "width"}
 _STEPS_PER_NETWORK = 4_000
 """What a network costs besides its statements: the analyses of even the smallest one."""
 _RECURSION = 12_000
@@ -46,101 +40,6 @@ class Elaboration:
     variables: list[Variable] = field(default_factory=list)
     names: dict[str, Ref] = field(default_factory=dict)
     definition: BlockDef | None = None
-
-
-class _NetworkExpander(Expander):
-    """The body of a network: its inputs come from outside."""
-
-    def __init__(self, session: Session, scope: Scope) -> None:
-        super().__init__(session, scope)
-        self.preprocessing: dict[str, Preprocessing] = {}
-
-    def _input(self, statement: t.Input) -> None:
-        name = statement.name.text
-        if name in self.preprocessing:
-            raise Fault("E0203", f"`{name}` is an input already", statement.name.span, help="give it another name")
-        types.check_input(statement, "map")
-        channels, height, width = self._size(statement)
-        ref = self.session.builder.input(name, channels, height, width)
-        self.scope.values[name] = MapValue(ref, self.session.builder.type_of(ref))
-        self.preprocessing[name] = self._preprocess(statement, channels)
-
-    def _size(self, statement: t.Input) -> tuple[int, Any, Any]:
-        dims = statement.dims
-        if dims is None or len(dims) != 3:
-            message = "a network's input says its shape: `[3, H, W]`"
-            raise Fault("E0507", message, statement.span)
-        channels = dims[0]
-        if isinstance(channels, t.Name) and channels.text not in self.scope.values:
-            message = f"the number of channels of `{statement.name.text}` must be known"
-            raise Fault("E0507", message, channels.span, help="write a number, or a parameter")
-        count = self.value(channels)
-        if isinstance(count, bool) or not isinstance(count, int):
-            raise Fault("E0401", f"a number of channels is an integer, not {kind_of(count)}", channels.span)
-        if not 1 <= count <= MAX_INPUT_CHANNELS:
-            message = f"an input has 1 to {MAX_INPUT_CHANNELS:,} channels, not {count:,}"
-            raise Fault("E0402", message, channels.span)
-        return count, *(self._extent(statement, dim, s) for dim, s in zip(dims[1:], _SYMBOLS, strict=True))
-
-    def _extent(self, statement: t.Input, dim: t.Expr, axis: str) -> Any:
-        """A new name is the input's height (or width), which stays symbolic."""
-        if isinstance(dim, t.Name) and dim.text not in self.scope.values:
-            if dim.text in _SYMBOLS and dim.text != axis:
-                message = f"`{dim.text}` stands where the {_WORDS[axis]} does, which is `{axis}` everywhere"
-                raise Fault("E0507", message, dim.span, help="the order is `[channels, H, W]`")
-            if self.session.builder.nodes:
-                message = f"`{dim.text}` is new here: a further input gives its size in terms of the first one's"
-                raise Fault("E0507", message, dim.span, help="for example `[1, H // 2, W // 2]`")
-            self.scope.values[dim.text] = symbol(axis)
-            return symbol(axis)
-        size = self.value(dim)
-        if isinstance(size, bool) or not isinstance(size, int | Dim):
-            raise Fault("E0401", f"an input's size is a name or an integer, not {kind_of(size)}", dim.span)
-        if isinstance(size, int) and size < 1:
-            raise Fault("E0402", f"an input has at least 1 row and 1 column, not {size}", dim.span)
-        if isinstance(size, Dim) and not grows(size):
-            raise Fault("E0402", f"an input's size must grow with the first one's, and {size} does not", dim.span)
-        if isinstance(size, Dim) and size.symbols != {axis}:
-            raise Fault("E0507", f"the {_WORDS[axis]} has a name of its own", dim.span, help="`[3, H, W]`")
-        return size
-
-    def _preprocess(self, statement: t.Input, channels: int) -> Preprocessing:
-        call = statement.preprocessing
-        if call is None:
-            return Preprocessing() if channels == 3 else Preprocessing("rgb", (0.0,) * channels, (1.0,) * channels)
-        function = call.function if isinstance(call, t.Call) else call
-        if not isinstance(function, t.Name) or function.text not in ("rgb", "bgr"):
-            message = "preprocessing is `rgb(…)` or `bgr(…)`"
-            raise Fault("E0508", message, call.span, help="rgb(mean=[…], std=[…], scale=1/255)")
-        given = self._preprocessing_arguments(call, channels) if isinstance(call, t.Call) else {}
-        default = Preprocessing()
-        return Preprocessing(
-            "rgb" if function.text == "rgb" else "bgr",
-            given.get("mean", default.mean if channels == 3 else (0.0,) * channels),
-            given.get("std", default.std if channels == 3 else (1.0,) * channels),
-            given.get("scale", default.scale),
-        )
-
-    def _preprocessing_arguments(self, call: t.Call, channels: int) -> dict[str, Any]:
-        positional, named = self._arguments(call)
-        if positional:
-            raise Fault("E0508", "preprocessing takes named arguments", positional[0][1], help="mean, std, scale")
-        made: dict[str, Any] = {}
-        for name, (value, span) in named.items():
-            if name not in ("mean", "std", "scale"):
-                help = did_you_mean(name, ("mean", "std", "scale")) or "it takes mean, std and scale"
-                raise Fault("E0202", f"preprocessing has no `{name}`", span, help=help)
-            numbers = value if isinstance(value, list | tuple) and name != "scale" else [value]
-            if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
-                wanted = "a number" if name == "scale" else "a number, or one per channel"
-                raise Fault("E0401", f"`{name}` is {wanted}, not {describe(value)}", span)
-            if name != "scale" and len(numbers) not in (1, channels):
-                raise Fault("E0402", f"`{name}` has {len(numbers)} numbers for {channels} channels", span)
-            if name != "mean" and not all(v > 0 for v in numbers):
-                raise Fault("E0402", f"`{name}` must be above 0, not {describe(value)}", span)
-            spread = tuple(float(v) for v in numbers) * (channels // len(numbers) if len(numbers) == 1 else 1)
-            made[name] = float(numbers[0]) if name == "scale" else spread
-        return made
 
 
 def elaborate(
@@ -227,7 +126,7 @@ class _Run:
             return 0
         return session.nodes
 
-    def _expand(self, session: Session, result: Elaboration) -> _NetworkExpander | None:
+    def _expand(self, session: Session, result: Elaboration) -> NetworkExpander | None:
         session.stack.append((self.name, None))
         try:
             return self._body(session, result)
@@ -237,10 +136,10 @@ class _Run:
             pass
         return None
 
-    def _body(self, session: Session, result: Elaboration) -> _NetworkExpander:
-        definition, given = self._definition(session)
+    def _body(self, session: Session, result: Elaboration) -> NetworkExpander:
+        definition, given = network_of(self.file, self.name, session)
         scope = Scope(definition.file, {}, Paths("", "", True), is_network=True)
-        expander = _NetworkExpander(session, scope)
+        expander = NetworkExpander(session, scope)
         where = definition.tree.name.span
         known = {p.name.text for p in definition.tree.params}
         for key in self.settings:
@@ -255,71 +154,16 @@ class _Run:
         expander.run(definition.tree.body)
         return expander
 
-    def _constants(self, expander: _NetworkExpander) -> None:
+    def _constants(self, expander: NetworkExpander) -> None:
         """Works out the constants of the file, so that what is wrong in one that nothing reads is found too."""
         for name, definition in self.file.names.items():
             if isinstance(definition, ConstantDef) and definition.file is self.file:
                 with suppress(Fault, Poisoned):
                     expander.constant(name, definition)
 
-    def _definition(self, session: Session) -> tuple[BlockDef, dict[str, tuple[Any, Span]]]:
-        """The network's block, and the parameters that aliases on the way to it give."""
-        found: Any = dict(self.file.networks())[self.name]
-        given: dict[str, tuple[Any, Span]] = {}
-        seen: list[AliasDef] = []
-        while isinstance(found, AliasDef):
-            if found in seen:
-                # whichever network of the circle is asked for, the error is the same
-                circle = seen[seen.index(found) :]
-                first = min((alias.tree.name for alias in circle), key=lambda name: (name.span.path, name.span.start))
-                raise Fault("E0505", f"`{first.text}` is a variant of itself", first.span)
-            seen.append(found)
-            found, more = self._alias(session, found)
-            given = {**more, **given}
-        return found, given
-
-    def _alias(self, session: Session, alias: AliasDef) -> tuple[Any, dict[str, tuple[Any, Span]]]:
-        call = alias.tree.value
-        function = call.function if isinstance(call, t.Call) else call
-        if not isinstance(function, t.Name):
-            raise Fault("E0404", "a variant is another network with parameters given", call.span)
-        target = alias.file.names.get(function.text)
-        if isinstance(target, BrokenDef):
-            raise Poisoned
-        if not (isinstance(target, AliasDef) or (isinstance(target, BlockDef) and target.tree.is_network)):
-            raise self._no_such_variant(alias, function, target)
-        if not isinstance(call, t.Call):
-            return target, {}
-        evaluator = Expander(session, Scope(alias.file, {}, Paths("", "", False), is_network=True))
-        positional, named = evaluator._arguments(call)
-        if positional:
-            help = "for example RegSeg(classes=11)"
-            raise Fault("E0109", "a variant gives parameters by name", positional[0][1], help=help)
-        if isinstance(target, BlockDef):
-            self._check_given(target, named)
-        return target, named
-
-    @staticmethod
-    def _no_such_variant(alias: AliasDef, function: t.Name, target: Any) -> Fault:
-        if target is not None:
-            what = "a block" if isinstance(target, BlockDef) else "a constant"
-            help = "a variant is of another network"
-            return Fault("E0209", f"`{function.text}` is {what}, not a network", function.span, help=help)
-        known = alias.file.names.items()
-        networks = [n for n, d in known if isinstance(d, AliasDef) or (isinstance(d, BlockDef) and d.tree.is_network)]
-        help = did_you_mean(function.text, networks)
-        return Fault("E0209", f"there is no network `{function.text}`", function.span, help=help)
-
-    def _check_given(self, target: BlockDef, named: dict[str, tuple[Any, Span]]) -> None:
-        known = [p.name.text for p in target.tree.params]
-        for name, (_, span) in named.items():
-            if name not in known:
-                help = did_you_mean(name, known) or "it has " + (", ".join(known) or "none")
-                raise Fault("E0202", f"{target.name} has no parameter `{name}`", span, help=help)
-
     # -------------------------------------------------------------- finish
 
-    def _finish(self, session: Session, body: _NetworkExpander, result: Elaboration) -> None:
+    def _finish(self, session: Session, body: NetworkExpander, result: Elaboration) -> None:
         scope = body.scope
         result.assertions = body.assertions
         result.variables = session.variables
