@@ -27,7 +27,10 @@ def parameters_by_node(graph: Graph, *, training: bool = False) -> dict[str, int
     counts: dict[str, int] = {}
     sizes = cache(lambda kind: {s.name: prod(s.shape) for s in specs_of_kind(kind) if not s.buffer})
     for node in graph.nodes if training else graph.for_inference():
-        found = sizes(graph.kind_of(node)) if node.weights else {}
+        if not node.weights:
+            counts[node.name] = 0
+            continue
+        found = sizes(graph.kind_of(node))
         owned = owners.setdefault(node.weights, set())
         counts[node.name] = sum(size for name, size in found.items() if name not in owned)
         owned.update(found)
