@@ -55,14 +55,15 @@ class Address(ctypes.Structure):
 
 
 class Map(ctypes.Structure):
-    """A feature map; strides in elements, channels next to each other. `n` is 0 where there is none.
+    """A feature map; strides in elements, 16 channels next to each other. `n` is 0 where there is none.
 
-    `ring` rows are kept of a map that one thread makes and reads; 0 for whole maps.
+    `ring` rows are kept of a map that one thread makes and reads; 0 for whole maps. From 16 channels to the next 16 it
+    is `block`, and `margin` pixels of zeros stand beside each row.
     """
 
     _fields_ = (
         ("at", Address),
-        *((name, ctypes.c_int64) for name in ("n", "h", "w", "c", "pixel", "row", "image", "ring")),
+        *((name, ctypes.c_int64) for name in ("n", "h", "w", "c", "pixel", "row", "image", "ring", "block", "margin")),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from archdsl.runtime.engines.native import pack
 from archdsl.runtime.engines.native.descriptors import ACTIVATIONS, BINARIES, Activation, Kind, Op
+from archdsl.runtime.engines.native.layout import beyond
 from archdsl.runtime.engines.native.memory import CONSTANT, Buffer, Value
 from archdsl.runtime.engines.native.pack import LANES, Shape
 from archdsl.runtime.engines.native.support import broadcast_order
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from archdsl.ir.graph import Ref
 
-MOST_PIXELS = {1: 28, 2: 14, 3: 9}
+MOST_PIXELS = {1: 24, 2: 14, 3: 9}
 """Pixels that the inner kernel takes at once, by vectors of a panel."""
 
 _FEW_PIXELS = 112  # of a piece of work: several blocks, and their input stays in the first cache
@@ -182,9 +183,11 @@ def winograd_fits(unit: Unit, x: Value, made: Value) -> bool:
 def direct(emitter: Emitter, unit: Unit, x: Value, made: Value) -> None:
     settings, groups = unit.settings, unit.settings["groups"]
     kernel = settings["kernel"]
-    merged = groups == 1 and kernel[1] > 1 and settings["dilation"][1] == 1 and x.pixel == x.c <= _THIN
-    merged = merged and unit.factor is None
     channels = x.c // groups
+    together = groups == 1 and x.pixel == x.c <= _THIN
+    if x.block != LANES:
+        together = beyond(emitter.sized, unit) <= x.margin
+    merged = together and kernel[1] > 1 and settings["dilation"][1] == 1 and unit.factor is None
     logical = emitter.sized.shape(unit.output)[0] // groups
     shape = Shape.of(groups, logical, channels, channels * kernel[1] if merged else channels, merged)
     second = emitter.second(unit, made)

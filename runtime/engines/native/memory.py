@@ -10,6 +10,7 @@ from archdsl.runtime.engines.native.descriptors import Address, Map
 NONE, CONSTANT, ARENA, LOCAL, FIRST_INPUT = 0, 1, 2, 3, 4
 """Slots: no address, an absolute one, the arena, each thread's own memory, and the inputs, which the outputs follow."""
 
+LANES = 16
 _ALIGNMENT = 4096
 # maps that start at the same place of a page would compete for the same lines of the cache
 _STAGGER = 320
@@ -31,7 +32,10 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Value:
-    """A feature map in a buffer. Offset and strides in elements; `item` bytes each."""
+    """A feature map in a buffer. Offset and strides in elements; `item` bytes each.
+
+    From 16 channels to the next 16 it is `block`. Beside each row stand `margin` pixels of zeros on either side.
+    """
 
     buffer: Buffer
     n: int
@@ -43,6 +47,8 @@ class Value:
     row: int
     image: int
     offset: int = 0
+    block: int = LANES
+    margin: int = 0
 
     @classmethod
     def dense(cls, buffer: Buffer, n: int, shape: tuple[int, int, int], item: int) -> Value:
@@ -50,8 +56,29 @@ class Value:
         c, h, w = shape
         return cls(buffer, n, h, w, c, item, c, c * w, c * w * h)
 
+    @classmethod
+    def blocked(cls, n: int, shape: tuple[int, int, int], item: int, margin: int) -> Value:
+        """A map of which a row holds its first 16 channels, then the next, each with zeros beside."""
+        c, h, w = shape
+        block = LANES * (w + 2 * margin)
+        row = c // LANES * block
+        return cls(
+            Buffer(n * h * row * item),
+            n,
+            h,
+            w,
+            c,
+            item,
+            LANES,
+            row,
+            row * h,
+            margin * LANES,
+            block=block,
+            margin=margin,
+        )
+
     def part(self, first: int, channels: int) -> Value:
-        return replace(self, offset=self.offset + first, c=channels)
+        return replace(self, offset=self.offset + first // LANES * self.block + first % LANES, c=channels)
 
     def window(self, top: int, left: int, height: int, width: int) -> Value:
         return replace(self, offset=self.offset + top * self.row + left * self.pixel, h=height, w=width)
@@ -59,12 +86,14 @@ class Value:
     @property
     def flat(self) -> Value | None:
         """The same with every pixel of an image in one row, where they stand at equal distances."""
-        if self.h > 1 and self.row != self.w * self.pixel:
+        if self.block != LANES or (self.h > 1 and self.row != self.w * self.pixel):
             return None
         return replace(self, h=1, w=self.h * self.w)
 
     def map(self) -> Map:
-        return Map(Address(), self.n, self.h, self.w, self.c, self.pixel, self.row, self.image, 0)
+        return Map(
+            Address(), self.n, self.h, self.w, self.c, self.pixel, self.row, self.image, 0, self.block, self.margin
+        )
 
     @property
     def byte(self) -> int:

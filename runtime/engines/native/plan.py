@@ -9,6 +9,7 @@ from itertools import accumulate
 from archdsl.runtime.engines.native import emit
 from archdsl.runtime.engines.native.emit import Constants, Emitter, Step, TorchStep
 from archdsl.runtime.engines.native.fuse import fused, planar
+from archdsl.runtime.engines.native.layout import blocks_margin
 from archdsl.runtime.engines.native.memory import FIRST_INPUT, Buffer, Value, place
 from archdsl.runtime.engines.native.strips import in_strips
 from archdsl.runtime.engines.native.units import Sized, Unit
@@ -54,14 +55,11 @@ class _Planning:
         self.emitter = Emitter(sized, weights, constants, threads, self.values)
         self.steps: list[Step | TorchStep] = []
         self.inputs = [node.refs[0] for node in sized.graph.inputs]
-        self.wanted = self._wanted()
+        self.outputs = dict.fromkeys(self._final(out.value) for out in sized.graph.outputs)
+        self.wanted = [ref for ref in self.outputs if self._direct(ref)]
+        """Values that kernels write straight into memory of the caller."""
         self.slots = {ref: FIRST_INPUT + i for i, ref in enumerate([*self.inputs, *self.wanted])}
         self.homes: dict[Ref, tuple[Ref, int]] = {}
-
-    def _wanted(self) -> list[Ref]:
-        """Values that kernels write straight into memory of the caller."""
-        outputs = dict.fromkeys(self._final(out.value) for out in self.sized.graph.outputs)
-        return [ref for ref in outputs if self._direct(ref)]
 
     def _final(self, ref: Ref) -> Ref:
         """The value that an op without effect passes on."""
@@ -124,7 +122,10 @@ class _Planning:
             return view
         if ref in self.slots:
             return self._output(unit, ref, shape)
-        return self._fresh(shape)
+        margin = blocks_margin(self.sized, self.units, self.outputs, unit)
+        if margin is None:
+            return self._fresh(shape)
+        return Value.blocked(self.sized.batch, shape, self.emitter.item, margin)
 
     def _fresh(self, shape: tuple[int, int, int]) -> Value:
         channels, height, width = shape

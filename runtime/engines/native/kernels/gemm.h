@@ -28,8 +28,6 @@ struct Bases {
     inline __attribute__((always_inline)) const T* at(int p, int64_t step) const { return base[p / 3] + (p % 3) * step; }
 };
 
-inline __attribute__((always_inline)) Vec times(Vec acc, Vec x, const float* w) { return _mm512_fmadd_ps(x, load(w), acc); }
-
 template <class T>
 struct Step;
 
@@ -57,16 +55,59 @@ struct Step<bf16> {
 };
 #endif
 
-// out[p][NV * 16] = sum over taps and channels of x * w; w is [row][channels / WIDE][NV * 16][WIDE].
-template <class T, int P, int NV>
-__attribute__((noinline)) void multiply(const T* x, const Walk& walk, const T* w, float* out) {
-    using S = Step<T>;
-    constexpr int64_t LINE = NV * LANES * S::WIDE;
-    Vec acc[P][NV];
+// What becomes of a block of sums of products: `raw` in a row as they are, or a map. There y = max(sum, low) and, with a
+// residual, y = max(y + residual, last_low), where minus infinity stands for no activation.
+template <class T>
+struct End {
+    float* raw;
+    const float* bias;  // NV * 16
+    T* out;
+    const T* residual;
+    float* sums;  // of what is written, by channel
+    int64_t channels, pixel, residual_pixel;
+    int64_t block, residual_block;  // elements from 16 channels to the next 16
+    float low, last_low;
+};
+
+template <class T, int P, int NV, bool RESIDUAL, bool SUMS>
+inline __attribute__((always_inline)) void write(const Vec (&acc)[P][NV], const End<T>& end) {
+    __mmask16 mask[NV];
+    Vec total[NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) {
+        mask[v] = first_lanes(end.channels - v * LANES);
+        total[v] = _mm512_setzero_ps();
+    }
+    const Vec low = splat(end.low), last_low = splat(end.last_low);
 #pragma GCC unroll 32
     for (int p = 0; p < P; p++)
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) acc[p][v] = _mm512_setzero_ps();
+        for (int v = 0; v < NV; v++) {
+            Vec y = _mm512_max_ps(low, acc[p][v]);
+            if constexpr (RESIDUAL) {
+                const Vec other = load(end.residual + p * end.residual_pixel + v * end.residual_block, mask[v]);
+                y = _mm512_max_ps(last_low, _mm512_add_ps(y, other));
+            }
+            if constexpr (SUMS) total[v] = _mm512_add_ps(total[v], y);
+            store(end.out + p * end.pixel + v * end.block, y, mask[v]);
+        }
+#pragma GCC unroll 4
+    for (int v = 0; SUMS && v < NV; v++)
+        store(end.sums + v * LANES, _mm512_add_ps(load(end.sums + v * LANES, mask[v]), total[v]), mask[v]);
+}
+
+// sums[p][NV * 16] = bias + sum over taps and channels of x * w; w is [row][channels / WIDE][NV * 16][WIDE].
+template <class T, int P, int NV>
+__attribute__((noinline)) void multiply(const T* x, const Walk& walk, const T* w, const End<T>& end) {
+    using S = Step<T>;
+    constexpr int64_t LINE = NV * LANES * S::WIDE;
+    Vec acc[P][NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; v++) {
+        const Vec bias = load(end.bias + v * LANES);
+#pragma GCC unroll 32
+        for (int p = 0; p < P; p++) acc[p][v] = bias;
+    }
     const int64_t step = walk.pixel, lines = walk.channels / S::WIDE;
     for (int64_t t = 0; t < walk.taps; t++) {
         Bases<P, T> from(x + walk.tap[t], step);
@@ -87,8 +128,14 @@ __attribute__((noinline)) void multiply(const T* x, const Walk& walk, const T* w
             line += LINE;
         }
     }
+    if (end.raw) {
 #pragma GCC unroll 32
-    for (int p = 0; p < P; p++)
+        for (int p = 0; p < P; p++)
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) store(out + (p * NV + v) * LANES, acc[p][v]);
+            for (int v = 0; v < NV; v++) store(end.raw + (p * NV + v) * LANES, acc[p][v]);
+    } else if (end.sums) {
+        end.residual ? write<T, P, NV, true, true>(acc, end) : write<T, P, NV, false, true>(acc, end);
+    } else {
+        end.residual ? write<T, P, NV, true, false>(acc, end) : write<T, P, NV, false, false>(acc, end);
+    }
 }

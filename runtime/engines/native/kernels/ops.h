@@ -6,12 +6,13 @@ struct Address {
     int64_t slot, offset;  // bytes from the start of a slot: the plan's arena, weights, an input or an output
 };
 
-// A feature map; strides in elements, channels next to each other. Of a map that one thread makes and reads only the
-// last `ring` rows are kept; 0 for whole maps.
+// A feature map; strides in elements, 16 channels next to each other and the next 16 a `block` further. Of a map that
+// one thread makes and reads only the last `ring` rows are kept; 0 for whole maps. Beside each row stand `margin` pixels
+// of zeros. Only convolutions know blocks other than 16, and margins.
 struct Map {
     Address at;
     int64_t n, h, w, c;
-    int64_t pixel, row, image, ring;
+    int64_t pixel, row, image, ring, block, margin;
 
     int64_t line(int64_t y) const { return (ring ? y % ring : y) * row; }
 };

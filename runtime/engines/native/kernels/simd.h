@@ -13,7 +13,7 @@ struct bf16 {
 };
 
 inline __mmask16 first_lanes(int64_t count) {
-    return count >= LANES ? __mmask16(0xffff) : __mmask16((1u << count) - 1);
+    return count >= LANES ? __mmask16(0xffff) : count <= 0 ? __mmask16(0) : __mmask16((1u << count) - 1);
 }
 
 inline Vec splat(float value) { return _mm512_set1_ps(value); }

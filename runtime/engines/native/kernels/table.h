@@ -7,8 +7,8 @@
 
 template <class T>
 struct Kernels {
-    using Kernel = void (*)(const T*, const Walk&, const T*, float*);
-    static constexpr int MOST[] = {0, 28, 14, 9};
+    using Kernel = void (*)(const T*, const Walk&, const T*, const End<T>&);
+    static constexpr int MOST[] = {0, 24, 14, 9};
 
     template <int NV, int... P>
     static constexpr std::array<Kernel, sizeof...(P)> row(std::integer_sequence<int, P...>) {

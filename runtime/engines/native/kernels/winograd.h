@@ -100,14 +100,16 @@ struct Winograd {
     }
 
     void multiply_panel(int64_t panel) {
+        static constexpr float none[3 * LANES] = {};
         const int64_t zero = 0, most = Kernels<T>::most(op.vectors), blocks = ceil_div(tiles, most);
         for (int64_t position = 0; position < 16; position++) {
             const T* w = weights + (panel * 16 + position) * lines_wide;
             const Walk walk{1, &zero, &zero, op.run, op.run};
             for (int64_t b = 0; b < blocks; b++) {
                 const int64_t first = tiles * b / blocks, last = tiles * (b + 1) / blocks;
-                Kernels<T>::get(op.vectors, last - first)(transformed + position * position_wide + first * op.run, walk, w,
-                                                          products + position * product_wide + first * panel_wide);
+                End<T> end{products + position * product_wide + first * panel_wide, none};
+                Kernels<T>::get(op.vectors, last - first)(transformed + position * position_wide + first * op.run, walk,
+                                                          w, end);
             }
         }
     }
