@@ -127,7 +127,14 @@ def main() -> None:
             print(f"{row['cpu_s']:7.2f} s  {row['peak_mb']:6.1f} MB  exit {row['exit']}  {name}  (wall {wall:.2f} s)")
     if chosen.json:
         machine = {"processor": platform.machine(), "python": platform.python_version(), "system": platform.system()}
-        content = {"version": 1, "date": date.today().isoformat(), "machine": machine, "rounds": ROUNDS, "rows": rows}
+        content = {
+            "version": 1,
+            "date": date.today().isoformat(),
+            "machine": machine,
+            "load": round(os.getloadavg()[0], 1),
+            "rounds": ROUNDS,
+            "rows": rows,
+        }
         chosen.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if not all(row["met"] for row in rows):
         sys.exit("some texts take more than 2 s or 300 MB")

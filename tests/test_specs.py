@@ -145,11 +145,22 @@ def test_regseg_decoders(decoder: str, counts: tuple[int, float, float]) -> None
     assert (network.params, giga(network, 1024, 2048), giga(network, 720, 960)) == counts
 
 
-@pytest.mark.parametrize("decoder", ["decoder29", "lraspp", "FaPNDecoder"])
-def test_regseg_decoders_without_a_published_count(decoder: str) -> None:
-    """The decoders that no table lists give one score per class and pixel too."""
+@pytest.mark.parametrize(
+    ("decoder", "params"), [("decoder29", 3_740_279), ("lraspp", 3_247_082), ("FaPNDecoder", 3_699_119)]
+)
+def test_regseg_decoders_without_a_published_count(decoder: str, params: int) -> None:
+    """The decoders that no table lists have the official code's size, and give one score per class and pixel too."""
+    assert net("regseg", "RegSegAblation", decoder=decoder).params == params
     network = net("regseg", "RegSegAblation", decoder=decoder, classes=7)
     assert network.facts(97, 161)["shapes"] == {"logits": [7, 97, 161]}
+
+
+@pytest.mark.parametrize(
+    ("decoder", "params"), [("decoder29", 6_131_579), ("decoder14", 5_752_155), ("BisenetDecoder", 6_383_867)]
+)
+def test_the_larger_body_takes_every_decoder(decoder: str, params: int) -> None:
+    """exp53 with other decoders has the official code's size; with its own it is RegSegLarge."""
+    assert net("regseg", "RegSegAblation", body="exp53", decoder=decoder).params == params
 
 
 FIELDS = {

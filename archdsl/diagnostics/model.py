@@ -165,8 +165,3 @@ class Diagnostics:
     @property
     def failed(self) -> bool:
         return any(d.severity is Severity.ERROR for d in self.items)
-
-    def raise_if_failed(self) -> None:
-        """Raises ArchError when an error is among them."""
-        if self.failed:
-            raise ArchError(self.items)
