@@ -408,6 +408,22 @@ def test_a_parameter_is_given_one_value(folder: Path, value: str, code: str) -> 
     assert f"error[{code}]" in said and "--set:1:" in said and "classes =" in said
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8:strict"])
+def test_any_encoding_of_standard_output_will_do(tmp_path: Path, encoding: str) -> None:
+    """Names that are no text, and our own signs, reach a terminal that knows neither; JSON stays JSON."""
+    name = os.fsdecode(b"n\xff\xe9.arch")
+    (tmp_path / name).write_text(
+        SPEC.replace("conv(8, 3, stride=2)", "conv(8, 3, stride=4) -> conv(8, 3)"), encoding="utf-8"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for form in ("text", "json", "sarif"):
+        command = [sys.executable, "-m", "archdsl", "check", name, "--format", form]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, env=environment)
+        assert (done.returncode, done.stderr) == (0, b"")
+        if form != "text":
+            assert json.loads(done.stdout.decode("utf-8" if "utf" in encoding else encoding))
+
+
 def test_show_says_when_only_the_plane_has_holes(folder: Path) -> None:
     """Holes that rows and columns alone do not have are in the plain table, too."""
     table = archdsl("show", "specs/regseg.arch", "-n", "RegSegAblation", "--set", "body=exp30", cwd=folder).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -77,6 +78,7 @@ _Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 def main() -> None:
     """Runs the command line and ends the process with the exit code that `Exit` documents."""
     signals.end_in_order()
+    _accept_any_text()
     warnings.showwarning = _show_warning
     code = _run()
     signals.end_at_once()
@@ -88,6 +90,15 @@ def main() -> None:
         sys.exit(code)
     # without torch nothing needs an orderly end, and taking every graph apart would be a tenth of `check`
     os._exit(code)
+
+
+def _accept_any_text() -> None:
+    """No character of a spec, a path or our own is refused by a terminal or a file that has another encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            unicode = stream.encoding.lower().replace("-", "") == "utf8"
+            # undecodable bytes of a path go out as they came in
+            stream.reconfigure(errors="surrogateescape" if unicode else "backslashreplace")
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -72,7 +73,12 @@ def write_json(content: Any, target: str) -> None:
     import json
     from pathlib import Path
 
+    encoding = sys.stdout.encoding if target == "-" else "utf-8"
     text = json.dumps(content, indent=2, ensure_ascii=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(content, indent=2)
     if target == "-":
         print(text)
     else:
