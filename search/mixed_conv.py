@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archdsl.lower.convolution import for_right_gradient
+
 Pair = tuple[int, int]
 
 
@@ -32,8 +34,13 @@ def mixed_conv(
     `x` [N, C, H, W], `weight` [K, C/groups, h, w] with h and w odd, `mixture` [len(rates)]. Gradients reach all three.
     Returns [N, K, ⌈H/stride⌉, ⌈W/stride⌉].
     """
+    if torch.is_autocast_enabled(x.device.type):
+        narrow = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(narrow), weight.to(narrow)
+    if groups > 1:
+        x, weight = for_right_gradient(x), for_right_gradient(weight)
     if len(rates) == 1 and not mixture.requires_grad:
-        return _branch(x, weight, rates[0], stride, groups) * mixture[0]
+        return _branch(x, weight, rates[0], stride, groups) * mixture[0].to(x.dtype)
     result: Tensor = _MixedConv.apply(x, weight, mixture, tuple(rates), stride, groups)  # type: ignore[no-untyped-call]
     return result
 
@@ -53,11 +60,13 @@ class _MixedConv(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight, mixture)
         ctx.how = rates, stride, groups
-        shares = mixture.to(x.dtype)
-        total = _branch(x, weight, rates[0], stride, groups).mul_(shares[0])
+        # sums of many rates in no less than float32
+        exact = torch.promote_types(x.dtype, torch.float32)
+        shares = mixture.to(exact)
+        total = _branch(x, weight, rates[0], stride, groups).to(exact).mul_(shares[0])
         for k in range(1, len(rates)):
-            total.addcmul_(_branch(x, weight, rates[k], stride, groups), shares[k])
-        return total
+            total.addcmul_(_branch(x, weight, rates[k], stride, groups).to(exact), shares[k])
+        return total.to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -65,7 +74,6 @@ class _MixedConv(torch.autograd.Function):
         rates, stride, groups = ctx.how
         wants_x, wants_kernel = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
         grad_x = torch.zeros_like(x) if wants_x else None
-        # sums of many rates, and the inner products, in no less than float32
         exact = torch.promote_types(weight.dtype, torch.float32)
         grad_weight = torch.zeros_like(weight, dtype=exact)
         grad_mixture = torch.zeros_like(mixture)

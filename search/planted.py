@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from archdsl.search.methods import METHODS, Relaxation
 from archdsl.search.mixed_conv import mixed_conv
-from archdsl.search.schedule import Trace, run_search
+from archdsl.search.schedule import Alternation, Trace
 from torch import Tensor, nn
 
 CHANNELS = 8
@@ -117,20 +117,27 @@ class Answer:
 
 def solve(task: Planted, method: str = "softmax", *, steps: int = 500, seed: int = 0) -> Answer:
     """Searches a task's rates among 1..18, from the middle of the range on."""
-    torch.manual_seed(seed)
     candidates = tuple(range(1, LARGEST + 1))
     relaxations = {f"layer{i}": METHODS[method](candidates, LARGEST // 2) for i in range(len(task.rates))}
     student = Student(relaxations, seed)
     optimizer = torch.optim.Adam([*student.kernels, *student.norms.parameters(), *student.head.parameters()], lr=0.02)
 
-    def loss(batch: Batch, progress: float) -> Tensor:
-        return F.cross_entropy(student(batch[0], progress), batch[1])
+    own, other = task.batches(2 * seed + 1), task.batches(2 * seed + 2)
 
-    trace = run_search(loss, optimizer, relaxations, task.batches(2 * seed + 1), task.batches(2 * seed + 2), steps)
+    def judge(step: int, progress: float) -> Tensor:
+        x, y = next(other)
+        return F.cross_entropy(student(x, progress), y)
+
+    def train(step: int, progress: float) -> Tensor:
+        x, y = next(own)
+        return _trained(optimizer, F.cross_entropy(student(x, progress), y))
+
+    search = Alternation(train, judge, relaxations, steps, seed=seed)
+    search.run()
     rates = tuple(relaxation.decided() for relaxation in relaxations.values())
     relaxed = accuracy(student, task)
     student.rates = dict(zip(relaxations, rates, strict=True))
-    return Answer(rates, relaxed, accuracy(student, task), trace)
+    return Answer(rates, relaxed, accuracy(student, task), search.trace)
 
 
 def accuracy(student: Student, task: Planted, batches: int = 8) -> float:
@@ -156,10 +163,15 @@ def train_fixed(task: Planted, rates: tuple[int, ...], *, steps: int = 200, seed
     stream = task.batches(2 * seed + 1)
     for _ in range(steps):
         x, y = next(stream)
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(student(x), y).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        _trained(optimizer, F.cross_entropy(student(x), y))
     return accuracy(student, task)
+
+
+def _trained(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss.detach()
 
 
 def neighbours(rates: tuple[int, ...], candidates: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archdsl.search.methods import METHODS, Relaxation
+import torch
+from archdsl.search.methods import METHODS, Mixture, Relaxation
 from archdsl.search.mixed_conv import mixed_conv
 from archdsl.search.space import Rate
-from torch import Tensor, nn
+from torch import Tensor
 
 from archdsl.lower.module import ArchModule
 from archdsl.lower.registry import Applied, Lowering
@@ -18,8 +19,8 @@ from archdsl.network import Network
 class RelaxedModule(ArchModule):
     """Runs the governed convolutions at their rates' mixtures; everything else as the plain module does.
 
-    `progress` says where the search stands, 0 to 1. The relaxations are no part of the module: its `state_dict` is that
-    of the plain network.
+    `progress` says where the search stands, 0 to 1; with `chosen` rates it runs at these alone. The relaxations are no
+    part of the module: its `state_dict` is that of the plain network.
     """
 
     def __init__(
@@ -27,14 +28,22 @@ class RelaxedModule(ArchModule):
     ) -> None:
         super().__init__(network.ir, initial_weights(network.ir, seed), network)
         self.progress = 0.0
-        chosen = zip(rates, relaxations.values(), strict=True)
-        governed = {name: relaxation for rate, relaxation in chosen for name in rate.nodes}
-        self._lowerings = {name: self._mixed(relaxation) for name, relaxation in governed.items()}
+        self.chosen: Sequence[int] | None = None
+        self._relaxations = list(relaxations.values())
+        self._now: list[Mixture] = []
+        self._lowerings = {name: self._mixed(index) for index, rate in enumerate(rates) for name in rate.nodes}
 
-    def _mixed(self, relaxation: Relaxation) -> Lowering:
+    def forward(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
+        # once a step: all nodes that a rate governs apply the same mixture, sampled ones too
+        if self.chosen is None:
+            self._now = [relaxation.mixture(self.progress) for relaxation in self._relaxations]
+        else:
+            self._now = [Mixture((rate,), torch.ones(1, device=inputs[0].device)) for rate in self.chosen]
+        return super().forward(*inputs)
+
+    def _mixed(self, index: int) -> Lowering:
         def convolve(call: Applied) -> Tensor:
-            mixture = relaxation.mixture(self.progress)
-            weight = call.weights["weight"]
+            mixture, weight = self._now[index], call.weights["weight"]
             groups = call.x.shape[1] // weight.shape[1]
             y = mixed_conv(call.x, weight, mixture.weights, mixture.rates, stride=call["stride"], groups=groups)
             return y if call.bias is None else y + call.bias.view(1, -1, 1, 1)
@@ -50,8 +59,3 @@ def relax(rates: Sequence[Rate], method: str) -> dict[str, Relaxation]:
     if method not in METHODS:
         raise ValueError(f"there is no method {method!r}; there are {', '.join(METHODS)} and random")
     return {str(index): METHODS[method](rate.candidates, rate.start) for index, rate in enumerate(rates)}
-
-
-def as_module(relaxations: Mapping[str, Relaxation]) -> nn.ModuleDict:
-    """The relaxations as one module, to save and to restore."""
-    return nn.ModuleDict(relaxations)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -16,8 +15,10 @@ RATE_LEARNING_RATE = 0.05
 SETTLE_EVERY = 25
 MAX_NORM = 5.0
 
-Loss = Callable[[Any, float], Tensor]
-"""The loss of a batch at a point of the search, 0 to 1."""
+TrainWeights = Callable[[int, float], Tensor]
+"""Trains the weights in a step, at a point of the search from 0 to 1; returns the loss, detached."""
+Judge = Callable[[int, float], Tensor]
+"""The loss that the rates are to lower, with its graph."""
 
 
 class Diverged(RuntimeError):
@@ -26,74 +27,115 @@ class Diverged(RuntimeError):
 
 @dataclass
 class Trace:
-    """What happened: per settled step, the decided rates and the losses."""
+    """What happened, per settled step: the decided rates, how sure the method was of each candidate, and the losses."""
 
     steps: list[int] = field(default_factory=list)
-    rates: list[dict[str, int]] = field(default_factory=list)
+    rates: list[list[int]] = field(default_factory=list)
+    shares: list[list[list[float]]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    """Of the training of weights, since the last."""
     convolutions: int = 0
     """Forward convolutions of searched layers, all candidates counted."""
 
 
-def run_search(
-    loss: Loss,
-    weights: torch.optim.Optimizer,
-    relaxations: Mapping[str, Relaxation],
-    for_weights: Iterator[Any],
-    for_rates: Iterator[Any],
-    steps: int,
-    *,
-    restrict: Callable[[], None] = lambda: None,
-    watch: Callable[[int, Trace], None] = lambda step, trace: None,
-) -> Trace:
-    """Searches for `steps` weight steps. `restrict` masks what the bound forbids, and is called before every step.
+class Alternation:
+    """A search under way. `step` counts the steps of weights that are done; it ends early when every rate has one
+    candidate left.
 
-    Raises Diverged. Ends early when every rate has one candidate left.
+    `restrict` masks what the bound forbids, and is called before every step. `shared` adds gradients up over processes.
+    What is random depends on `seed` and the step alone, so that a search can go on from any step.
     """
-    own = [parameter for relaxation in relaxations.values() for parameter in relaxation.parameters()]
-    rates = torch.optim.Adam(own, lr=RATE_LEARNING_RATE, betas=(0.5, 0.999))
-    trace = Trace()
-    for step in range(steps):
-        progress = step / steps
-        restrict()
-        value = _step(loss, weights, next(for_weights), progress)
-        trace.convolutions += sum(len(r.mixture(progress).rates) for r in relaxations.values())
-        if any(progress >= r.warm_up for r in relaxations.values()):
-            _rate_step(loss, rates, relaxations, next(for_rates), progress)
-            trace.convolutions += sum(len(r.mixture(progress).rates) for r in relaxations.values())
-        if not math.isfinite(value) or not all(bool(p.isfinite().all()) for p in own):
-            raise Diverged(f"the search stopped making sense at step {step}: its loss was {value}")
-        if step % SETTLE_EVERY == SETTLE_EVERY - 1:
-            for relaxation in relaxations.values():
-                if progress >= relaxation.warm_up:
-                    relaxation.settle(progress)
-            trace.steps.append(step + 1)
-            trace.rates.append({name: r.decided() for name, r in relaxations.items()})
-            trace.losses.append(value)
-            watch(step + 1, trace)
-            if all(int(r.open.sum()) == 1 for r in relaxations.values()):
-                break
-    return trace
+
+    def __init__(
+        self,
+        train: TrainWeights,
+        judge: Judge,
+        relaxations: Mapping[str, Relaxation],
+        steps: int,
+        *,
+        seed: int = 0,
+        restrict: Callable[[], None] = lambda: None,
+        shared: Callable[[Tensor], Tensor] = lambda grad: grad,
+    ) -> None:
+        self.train, self.judge, self.relaxations, self.steps = train, judge, dict(relaxations), steps
+        self.seed, self.restrict, self.shared = seed, restrict, shared
+        self.own = [parameter for relaxation in relaxations.values() for parameter in relaxation.parameters()]
+        self.optimizer = torch.optim.Adam(self.own, lr=RATE_LEARNING_RATE, betas=(0.5, 0.999))
+        self.step, self.trace = 0, Trace()
+        self._losses: list[Tensor] = []
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.steps or all(int(r.open.sum()) == 1 for r in self.relaxations.values())
+
+    def run(
+        self,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        watch: Callable[[Alternation], None] = lambda search: None,
+    ) -> None:
+        """Goes on to the end, or until `stop`; `watch` is called every `SETTLE_EVERY` steps. Raises Diverged."""
+        while not self.done and not stop():
+            self.one()
+            if self.step % SETTLE_EVERY == 0:
+                watch(self)
+
+    def one(self) -> None:
+        """One step of weights, and one of rates once the warm-up is over."""
+        progress = self.step / self.steps
+        torch.manual_seed(self.seed * 1_000_003 + self.step)
+        self.restrict()
+        self._losses.append(self.train(self.step, progress))
+        self._count(progress)
+        if any(progress >= r.warm_up for r in self.relaxations.values()):
+            self._move_rates(progress)
+            self._count(progress)
+        self.step += 1
+        if self.step % SETTLE_EVERY == 0:
+            self._settle(progress)
+
+    def _count(self, progress: float) -> None:
+        self.trace.convolutions += sum(r.width(progress) for r in self.relaxations.values())
+
+    def _move_rates(self, progress: float) -> None:
+        penalty = torch.stack([relaxation.penalty(progress) for relaxation in self.relaxations.values()]).sum()
+        loss = self.judge(self.step, progress) + penalty
+        for parameter, grad in zip(self.own, _gradients(loss, self.own), strict=True):
+            parameter.grad = self.shared(grad)
+        torch.nn.utils.clip_grad_norm_(self.own, MAX_NORM)
+        self.optimizer.step()
+
+    def _settle(self, progress: float) -> None:
+        loss = float(torch.stack(self._losses).mean())
+        self._losses = []
+        if loss != loss or abs(loss) == float("inf") or not all(bool(p.isfinite().all()) for p in self.own):
+            raise Diverged(f"the loss or a rate is not a number any more, at step {self.step}")
+        for relaxation in self.relaxations.values():
+            if progress >= relaxation.warm_up:
+                relaxation.settle(progress)
+        self.restrict()
+        self.trace.steps.append(self.step)
+        self.trace.rates.append([r.decided() for r in self.relaxations.values()])
+        self.trace.shares.append([_rounded(r.shares()) for r in self.relaxations.values()])
+        self.trace.losses.append(loss)
+
+    # ------------------------------------------------------------------ saving
+
+    def facts(self) -> dict[str, Any]:
+        """What is to be known to go on, tensors aside."""
+        return {"step": self.step, "trace": asdict(self.trace), "losses": [float(loss) for loss in self._losses]}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Puts back what `facts` gave; the optimiser and the relaxations are put back by whoever holds their tensors."""
+        self.step = facts["step"]
+        self.trace = Trace(**facts["trace"])
+        self._losses = [torch.tensor(loss) for loss in facts["losses"]]
 
 
-def _step(loss: Loss, optimizer: torch.optim.Optimizer, batch: Any, progress: float) -> float:
-    optimizer.zero_grad(set_to_none=True)
-    value = loss(batch, progress)
-    value.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return float(value.detach())
+def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Of these alone: the gradients of the weights are not worked out."""
+    return torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
 
 
-def _rate_step(
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    relaxations: Mapping[str, Relaxation],
-    batch: Any,
-    progress: float,
-) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    penalty = torch.stack([relaxation.penalty(progress) for relaxation in relaxations.values()]).sum()
-    (loss(batch, progress) + penalty).backward()  # type: ignore[no-untyped-call]
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    torch.nn.utils.clip_grad_norm_(parameters, MAX_NORM)
-    optimizer.step()
+def _rounded(shares: Tensor) -> list[float]:
+    return [round(float(share), 4) for share in shares]

@@ -63,6 +63,10 @@ class Relaxation(nn.Module, ABC):
     def mixture(self, progress: float) -> Mixture:
         """What a layer applies at this point of the search."""
 
+    def width(self, progress: float) -> int:
+        """How many rates a layer applies at this point."""
+        return len(self.mixture(progress).rates)
+
     @abstractmethod
     def decided(self) -> int:
         """The rate to decide on, among the open candidates."""

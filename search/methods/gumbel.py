@@ -28,6 +28,9 @@ class Gumbel(Softmax):
         # 1 forward; backward, the gradient of the chosen candidate's softmax weight
         return Mixture((self.candidates[index],), (1 - chosen.detach() + chosen).unsqueeze(0))
 
+    def width(self, progress: float) -> int:
+        return 1
+
     def shares(self) -> torch.Tensor:
         return self.probabilities().detach().cpu()
 

@@ -35,7 +35,10 @@ class Softmax(Relaxation):
         return Mixture(rates, self.probabilities()[index])
 
     def decided(self) -> int:
-        return self.candidates[int(self.probabilities().argmax())]
+        """The likeliest rate; of several, the one nearest to the start."""
+        p = self.probabilities().tolist()
+        likeliest = [rate for rate, share in zip(self.candidates, p, strict=True) if share == max(p)]
+        return min(likeliest or self.candidates, key=lambda rate: abs(rate - self.start))
 
     def penalty(self, progress: float) -> Tensor:
         late = max(progress - self.entropy_from, 0.0) / (1 - self.entropy_from)
