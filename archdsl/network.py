@@ -133,6 +133,10 @@ class Network:
                 made.add_edge(ref.node, node.name, port=ref.port, operand=position)
         return made
 
+    def reread(self, text: str) -> Network:
+        """The same network, with the same parameters, of another text in the place of this one. Raises ArchError."""
+        return _made(self.spec.reread(text), self.name, self.settings)
+
     def module(self, seed: int = 0) -> ArchModule:
         """A trainable torch module with readable weight names, initialised as the papers' code does."""
         from archdsl.lower.module import build_module
@@ -166,7 +170,10 @@ def loads(text: str, *, network: str | None = None, folder: str | None = None, *
 def _checked(spec: Spec, network: str | None, parameters: Mapping[str, Any]) -> Network:
     if network is not None and not isinstance(network, str):
         raise TypeError(f"network is the name of one, not {network!r}")
-    settings = {name: from_python(value) for name, value in parameters.items()}
+    return _made(spec, network, {name: from_python(value) for name, value in parameters.items()})
+
+
+def _made(spec: Spec, network: str | None, settings: Mapping[str, Any]) -> Network:
     checked = check_network(spec, network, settings)
     if not checked.ok:
         raise ArchError(checked.diagnostics)

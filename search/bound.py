@@ -5,7 +5,7 @@ The bound of a layer depends on the rates before it, so it is worked out again w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from archdsl.search.methods import Relaxation
@@ -17,65 +17,112 @@ from archdsl.ir.dims import value_at
 from archdsl.ir.graph import Graph
 
 Rule = Literal["bound", "exact"]
+Demand = Callable[[Graph, tuple[int, ...]], bool]
 
 
 class Bounds:
-    """The largest rate that every searched layer may have, given the rates decided for those before it.
+    """The rates that every searched layer may have, given those decided for the layers before it.
 
-    `rule` "bound" is ⌊k / s⌋ per layer (RegSeg, arXiv 2111.09957); "exact" allows what a sibling branch fills.
+    `rule` "bound" is ⌊k / s⌋ per layer (RegSeg, arXiv 2111.09957); "exact" allows what a sibling branch fills. `caps`
+    are the largest rates to consider; `demands` says of a graph and its rates whether anything else speaks against it.
     """
 
-    def __init__(self, graph: Graph, rates: Sequence[Rate], rule: Rule = "bound") -> None:
-        self.graph, self.rates, self.rule = graph, list(rates), rule
+    def __init__(
+        self,
+        graph: Graph,
+        rates: Sequence[Rate],
+        rule: Rule = "bound",
+        *,
+        caps: Sequence[int] | None = None,
+        demands: Demand = lambda graph, values: True,
+    ) -> None:
+        self.graph, self.rates, self.rule, self.demands = graph, list(rates), rule, demands
+        most = caps or [rate.candidates[-1] for rate in rates]
+        self.candidates = [
+            tuple(c for c in rate.candidates if c <= cap) or rate.candidates[:1]
+            for rate, cap in zip(rates, most, strict=True)
+        ]
         self._kept: dict[tuple[int, ...], bool] = {}
 
     def holds(self, values: Sequence[int]) -> bool:
-        """Whether an assignment leaves no hole, by the rule."""
+        """Whether an assignment leaves no hole, by the rule, and meets every demand."""
         key = tuple(values)
         if key not in self._kept:
             graph = with_rates(self.graph, assignment(self.rates, values))
-            self._kept[key] = gap_free(graph) if self.rule == "exact" else self._keeps_bound(graph)
+            gapless = gap_free(graph) if self.rule == "exact" else self._keeps_bound(graph)
+            self._kept[key] = gapless and self.demands(graph, key)
         return self._kept[key]
+
+    def inside(self, values: Sequence[int]) -> bool:
+        """Whether an assignment holds and is made of candidates under the caps."""
+        return all(v in own for v, own in zip(values, self.candidates, strict=True)) and self.holds(values)
 
     @staticmethod
     def _keeps_bound(graph: Graph) -> bool:
-        facts = (fact for pair in bounds(graph).facts.values() for fact in pair if fact is not None)
-        return all(fact.headroom is not None and fact.headroom >= 0 for fact in facts)
+        return not over_bound(graph)
 
     def feasible(self) -> bool:
         """Whether any assignment can hold. Larger rates before a layer never narrow its bound: the largest decide."""
-        return self.holds(self._completed(()))
+        return self._can_hold(())
 
     def allowed(self, index: int, values: Sequence[int]) -> list[int]:
-        """The candidates of a rate with which, `values` standing before it, some choice of the later ones holds."""
-        return [c for c in self.rates[index].candidates if self._can_hold((*values[:index], c))]
+        """The candidates of a rate with which, `values` standing before it, some choice of the later ones holds.
+
+        By the bound these lie side by side, so that looking from both ends finds them.
+        """
+        prefix, own = tuple(values[:index]), self.candidates[index]
+        if self.rule == "exact":
+            return [c for c in own if self._can_hold((*prefix, c))]
+        low = next((i for i, c in enumerate(own) if self._can_hold((*prefix, c))), None)
+        if low is None:
+            return []
+        high = next(i for i in range(len(own) - 1, low - 1, -1) if i == low or self._can_hold((*prefix, own[i])))
+        return list(own[low : high + 1])
+
+    def largest(self) -> tuple[int, ...]:
+        """The largest rates that keep the bound one after the other."""
+        return self._completed(())
 
     def _can_hold(self, prefix: tuple[int, ...]) -> bool:
-        smallest = tuple(rate.candidates[0] for rate in self.rates[len(prefix) :])
-        return self.holds(prefix + smallest) or self.holds(self._completed(prefix))
+        later = self.candidates[len(prefix) :]
+        largest = prefix + tuple(own[-1] for own in later)
+        smallest = prefix + tuple(own[0] for own in later)
+        return self.holds(largest) or self.holds(smallest) or self.holds(self._completed(prefix))
 
     def _completed(self, prefix: tuple[int, ...]) -> tuple[int, ...]:
         """The prefix with the largest later rates that hold the bound one after the other: fixed layers after them,
         which may need the room, have the most of it."""
-        values = list(prefix) + [rate.candidates[0] for rate in self.rates[len(prefix) :]]
+        values = list(prefix) + [own[0] for own in self.candidates[len(prefix) :]]
         for index in range(len(prefix), len(self.rates)):
             bound = self._own_bound(index, values)
-            inside = [candidate for candidate in self.rates[index].candidates if candidate <= bound]
-            values[index] = max(inside, default=values[index])
+            values[index] = max((c for c in self.candidates[index] if c <= bound), default=values[index])
         return tuple(values)
 
     def _own_bound(self, index: int, values: Sequence[int]) -> int:
         """⌊k / s⌋ at the first node of a rate; a later node that it governs sees no less."""
+        return self.bound_of(index, values) or 0
+
+    def bound_of(self, index: int, values: Sequence[int]) -> int | None:
+        """⌊k / s⌋ at the first node of a rate; None where something before it broke its own."""
         facts = bounds(with_rates(self.graph, assignment(self.rates, values))).facts[self.rates[index].nodes[0]]
         known = [fact.bound for fact in facts if fact is not None and fact.bound is not None]
-        return min(known, default=0)
+        return min(known, default=None)
+
+
+def over_bound(graph: Graph) -> list[str]:
+    """The nodes whose rate is over its bound, or where the bound is unknown because an earlier one is."""
+    return [
+        name
+        for name, pair in bounds(graph).facts.items()
+        if any(fact is not None and (fact.headroom is None or fact.headroom < 0) for fact in pair)
+    ]
 
 
 class Masks:
     """Keeps every relaxation inside the bound: called before each step, it masks in network order what is over it."""
 
-    def __init__(self, bounds: Bounds, relaxations: Mapping[str, Relaxation], caps: Sequence[int]) -> None:
-        self.bounds, self.caps = bounds, list(caps)
+    def __init__(self, bounds: Bounds, relaxations: Mapping[str, Relaxation]) -> None:
+        self.bounds = bounds
         self.relaxations = list(relaxations.values())
         self._seen: tuple[int, ...] | None = None
 
@@ -84,8 +131,7 @@ class Masks:
             return
         values = list(now)
         for index, relaxation in enumerate(self.relaxations):
-            inside = [rate for rate in self.bounds.allowed(index, values) if rate <= self.caps[index]]
-            relaxation.restrict(inside or self.bounds.allowed(index, values)[:1])
+            relaxation.restrict(self.bounds.allowed(index, values))
             values[index] = relaxation.decided()
         self._seen = self.decided()
 

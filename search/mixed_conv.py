@@ -76,6 +76,7 @@ class _MixedConv(torch.autograd.Function):
         grad_x = torch.zeros_like(x) if wants_x else None
         exact = torch.promote_types(weight.dtype, torch.float32)
         grad_weight = torch.zeros_like(weight, dtype=exact)
+        wants_mixture = ctx.needs_input_grad[2]
         grad_mixture = torch.zeros_like(mixture)
         for k, rate in enumerate(rates):
             from_x, from_weight = _backward(grad, x, weight, rate, stride, groups, wants_x, wants_kernel)
@@ -83,7 +84,8 @@ class _MixedConv(torch.autograd.Function):
                 grad_x.addcmul_(from_x, mixture[k].to(x.dtype))
             if from_weight is not None:
                 wide = from_weight.to(exact)
-                grad_mixture[k] = torch.dot(wide.flatten(), weight.to(exact).flatten()).to(mixture.dtype)
+                if wants_mixture:
+                    grad_mixture[k] = torch.dot(wide.flatten(), weight.to(exact).flatten()).to(mixture.dtype)
                 grad_weight.addcmul_(wide, mixture[k].to(exact))
         return grad_x, grad_weight.to(weight.dtype), grad_mixture, None, None, None
 

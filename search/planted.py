@@ -7,12 +7,12 @@ pixel alone: no rate is right, and nothing may be claimed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 import torch.nn.functional as F
+from archdsl.search.decode import Decision, Effort, Rates, decide, neighbours
 from archdsl.search.methods import METHODS, Relaxation
 from archdsl.search.mixed_conv import mixed_conv
 from archdsl.search.schedule import Alternation, Trace
@@ -24,6 +24,8 @@ SIZE = 48
 BATCH = 8
 BLUR = 11
 LARGEST = 18
+CANDIDATES = tuple(range(1, LARGEST + 1))
+EFFORT = Effort(keep=16, steps=200, rungs=1, rounds=6)
 
 Batch = tuple[Tensor, Tensor]
 
@@ -107,18 +109,22 @@ class Student(nn.Module):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search found: the rates, the relaxed and the discretised accuracy with the same weights, and its trace."""
+    """What a search found, before its neighbourhood was looked at."""
 
-    rates: tuple[int, ...]
+    rates: Rates
     relaxed: float
+    """Accuracy of the mixtures."""
     discrete: float
+    """Accuracy of the rates, with the same weights."""
     trace: Trace
+    student: Student
+    tops: tuple[tuple[int, ...], ...]
+    """The three likeliest rates of each layer."""
 
 
 def solve(task: Planted, method: str = "softmax", *, steps: int = 500, seed: int = 0) -> Answer:
     """Searches a task's rates among 1..18, from the middle of the range on."""
-    candidates = tuple(range(1, LARGEST + 1))
-    relaxations = {f"layer{i}": METHODS[method](candidates, LARGEST // 2) for i in range(len(task.rates))}
+    relaxations = {f"layer{i}": METHODS[method](CANDIDATES, LARGEST // 2) for i in range(len(task.rates))}
     student = Student(relaxations, seed)
     optimizer = torch.optim.Adam([*student.kernels, *student.norms.parameters(), *student.head.parameters()], lr=0.02)
 
@@ -136,8 +142,23 @@ def solve(task: Planted, method: str = "softmax", *, steps: int = 500, seed: int
     search.run()
     rates = tuple(relaxation.decided() for relaxation in relaxations.values())
     relaxed = accuracy(student, task)
+    tops = tuple(relaxation.likeliest(3) for relaxation in relaxations.values())
     student.rates = dict(zip(relaxations, rates, strict=True))
-    return Answer(rates, relaxed, accuracy(student, task), search.trace)
+    return Answer(rates, relaxed, accuracy(student, task), search.trace, student, tops)
+
+
+def settle(task: Planted, answer: Answer, effort: Effort = EFFORT, *, seed: int = 0) -> Decision:
+    """Looks at the neighbourhood of what a search found, as the tool does."""
+    candidates = [CANDIDATES] * len(task.rates)
+
+    def inherited(rates: Rates) -> float:
+        answer.student.rates = dict(zip(answer.student.rates, rates, strict=True))
+        return accuracy(answer.student, task)
+
+    def train(rates: Rates, steps: int) -> float:
+        return train_fixed(task, rates, steps=steps, seed=seed)
+
+    return decide(answer.rates, lambda rates: neighbours(rates, candidates, answer.tops), inherited, train, effort)
 
 
 def accuracy(student: Student, task: Planted, batches: int = 8) -> float:
@@ -172,41 +193,3 @@ def _trained(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.detach()
-
-
-def neighbours(rates: tuple[int, ...], candidates: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """One rate moved by one, halved or doubled, or two rates that stand beside each other swapped."""
-    found: dict[tuple[int, ...], None] = {}
-    for place, change in product(range(len(rates)), (-1, 1, "half", "double", "swap")):
-        moved = list(rates)
-        if change == "swap":
-            if place + 1 == len(rates):
-                continue
-            moved[place], moved[place + 1] = moved[place + 1], moved[place]
-        elif isinstance(change, int):
-            moved[place] += change
-        else:
-            moved[place] = moved[place] // 2 if change == "half" else moved[place] * 2
-        if tuple(moved) != rates and all(rate in candidates for rate in moved):
-            found[tuple(moved)] = None
-    return list(found)
-
-
-def climb(
-    start: tuple[int, ...],
-    score: Callable[[tuple[int, ...]], float],
-    candidates: tuple[int, ...],
-    *,
-    margin: float = 0.0,
-) -> tuple[tuple[int, ...], dict[tuple[int, ...], float]]:
-    """Moves to the best neighbour while one is better by more than `margin`: the answer, and every score it took."""
-    scores = {start: score(start)}
-    best = start
-    while True:
-        for rates in neighbours(best, candidates):
-            if rates not in scores:
-                scores[rates] = score(rates)
-        better = max((rates for rates in scores), key=lambda rates: scores[rates])
-        if scores[better] <= scores[best] + margin or better == best:
-            return best, scores
-        best = better

@@ -19,8 +19,8 @@ from archdsl.network import Network
 class RelaxedModule(ArchModule):
     """Runs the governed convolutions at their rates' mixtures; everything else as the plain module does.
 
-    `progress` says where the search stands, 0 to 1; with `chosen` rates it runs at these alone. The relaxations are no
-    part of the module: its `state_dict` is that of the plain network.
+    `progress` says where the search stands, 0 to 1; with `chosen` rates it runs at these alone. Rates get gradients
+    while `judged` is set. The relaxations are no part of the module: its `state_dict` is that of the plain network.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class RelaxedModule(ArchModule):
     ) -> None:
         super().__init__(network.ir, initial_weights(network.ir, seed), network)
         self.progress = 0.0
+        self.judged = True
         self.chosen: Sequence[int] | None = None
         self._relaxations = list(relaxations.values())
         self._now: list[Mixture] = []
@@ -35,10 +36,11 @@ class RelaxedModule(ArchModule):
 
     def forward(self, *inputs: Tensor) -> Tensor | dict[str, Tensor]:
         # once a step: all nodes that a rate governs apply the same mixture, sampled ones too
-        if self.chosen is None:
-            self._now = [relaxation.mixture(self.progress) for relaxation in self._relaxations]
-        else:
+        if self.chosen is not None:
             self._now = [Mixture((rate,), torch.ones(1, device=inputs[0].device)) for rate in self.chosen]
+        else:
+            with torch.set_grad_enabled(self.judged and torch.is_grad_enabled()):
+                self._now = [relaxation.mixture(self.progress) for relaxation in self._relaxations]
         return super().forward(*inputs)
 
     def _mixed(self, index: int) -> Lowering:

@@ -59,6 +59,7 @@ class Alternation:
     ) -> None:
         self.train, self.judge, self.relaxations, self.steps = train, judge, dict(relaxations), steps
         self.seed, self.restrict, self.shared = seed, restrict, shared
+        self.settle_every = max(1, min(SETTLE_EVERY, steps // 20))
         self.own = [parameter for relaxation in relaxations.values() for parameter in relaxation.parameters()]
         self.optimizer = torch.optim.Adam(self.own, lr=RATE_LEARNING_RATE, betas=(0.5, 0.999))
         self.step, self.trace = 0, Trace()
@@ -74,10 +75,10 @@ class Alternation:
         stop: Callable[[], bool] = lambda: False,
         watch: Callable[[Alternation], None] = lambda search: None,
     ) -> None:
-        """Goes on to the end, or until `stop`; `watch` is called every `SETTLE_EVERY` steps. Raises Diverged."""
+        """Goes on to the end, or until `stop`; `watch` is called every `settle_every` steps. Raises Diverged."""
         while not self.done and not stop():
             self.one()
-            if self.step % SETTLE_EVERY == 0:
+            if self.step % self.settle_every == 0:
                 watch(self)
 
     def one(self) -> None:
@@ -91,7 +92,7 @@ class Alternation:
             self._move_rates(progress)
             self._count(progress)
         self.step += 1
-        if self.step % SETTLE_EVERY == 0:
+        if self.step % self.settle_every == 0:
             self._settle(progress)
 
     def _count(self, progress: float) -> None:
@@ -126,7 +127,7 @@ class Alternation:
         return {"step": self.step, "trace": asdict(self.trace), "losses": [float(loss) for loss in self._losses]}
 
     def restore(self, facts: Mapping[str, Any]) -> None:
-        """Puts back what `facts` gave; the optimiser and the relaxations are put back by whoever holds their tensors."""
+        """Puts back what `facts` gave; optimiser and relaxations are put back by whoever holds their tensors."""
         self.step = facts["step"]
         self.trace = Trace(**facts["trace"])
         self._losses = [torch.tensor(loss) for loss in facts["losses"]]

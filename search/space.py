@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from archdsl.diagnostics import ArchError, Diagnostic, Span
+from archdsl.diagnostics import ArchError, Diagnostic, Severity, Span
 from archdsl.elaborate.values import Literal, Searched
 from archdsl.ir.graph import Graph, Node, Setting
 from archdsl.network import Network
@@ -89,6 +90,12 @@ def all_rates(network: Network, *, untie: bool = False) -> tuple[list[Rate], lis
     return sorted(marked, key=lambda rate: order[rate.nodes[0]]), elsewhere
 
 
+def labels(rates: Sequence[Rate]) -> list[str]:
+    """What tables call each rate: its block, or its first node where a block has several."""
+    count = Counter(rate.where for rate in rates)
+    return [rate.where if count[rate.where] == 1 else rate.nodes[0] for rate in rates]
+
+
 def with_rates(graph: Graph, rates: Mapping[str, int]) -> Graph:
     """The graph with other dilation rates for the named nodes, padded so that every size stays as it was."""
     nodes = (_at_rate(node, rates[node.name]) if node.name in rates else node for node in graph.nodes)
@@ -152,15 +159,18 @@ def _written(node: Node) -> Span | None:
 
 
 def _changed_otherwise(network: Network, number: int, governed: set[str]) -> bool:
-    """Whether another choice changes the network in anything but the rates of the governed nodes."""
+    """Whether another choice changes the network in anything but the rates of the governed nodes.
+
+    A choice that an assert forbids says nothing: asserts are constraints.
+    """
     variable = network.elaboration.variables[number]
-    other = next((value for value in reversed(variable.domain) if value != variable.start), None)
-    if other is None:
-        return False
-    elaboration, _ = network.spec.elaborate(network.name, network.settings, {number: other})
-    if elaboration is None or elaboration.graph is None:
-        return True
-    return elaboration.graph.nodes != with_rates(network.ir, dict.fromkeys(governed, other)).nodes
+    for other in reversed([value for value in variable.domain if value != variable.start]):
+        elaboration, diagnostics = network.spec.elaborate(network.name, network.settings, {number: other})
+        if elaboration is not None and elaboration.graph is not None:
+            return elaboration.graph.nodes != with_rates(network.ir, dict.fromkeys(governed, other)).nodes
+        if any(d.code != "E0601" for d in diagnostics.items if d.severity is Severity.ERROR):
+            return True
+    return False
 
 
 def _not_a_rate(span: Span, nodes: list[Node], others: bool) -> Diagnostic:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from archdsl.search.claim import claim
+from archdsl.search.decode import Decision, Effort, decide, neighbours
 from archdsl.search.methods import METHODS
 from archdsl.search.mixed_conv import mixed_conv
-from archdsl.search.planted import LARGEST, Planted, climb, neighbours, solve, train_fixed
+from archdsl.search.planted import LARGEST, Planted, settle, solve, train_fixed
+from archdsl.search.random_search import random_search
 from torch import Tensor
 
 CANDIDATES = tuple(range(1, LARGEST + 1))
@@ -116,13 +122,62 @@ def test_the_right_rate_trains_to_more_than_a_wrong_one_unless_labels_need_no_co
     assert abs(same - other) < 0.03
 
 
-def test_neighbours_move_double_halve_and_swap() -> None:
-    assert set(neighbours((4, 10), CANDIDATES)) == {
-        (3, 10), (5, 10), (2, 10), (8, 10), (10, 4), (4, 9), (4, 11), (4, 5),
-    }  # fmt: skip
+def test_neighbours_move_double_halve_swap_and_take_what_is_likely() -> None:
+    by_moves = {(3, 10), (5, 10), (2, 10), (8, 10), (10, 4), (4, 9), (4, 11), (4, 5)}
+    assert set(neighbours((4, 10), [CANDIDATES] * 2)) == by_moves
+    assert set(neighbours((4, 10), [CANDIDATES] * 2, [(16, 3), (10,)])) == by_moves | {(16, 10)}
+    assert set(neighbours((4,), [(1, 4, 8)])) == {(1,), (8,)}
 
 
-def test_climbing_stops_where_no_neighbour_is_better() -> None:
-    best, scores = climb((2, 2), lambda rates: -abs(rates[0] - 9) - abs(rates[1] - 5), CANDIDATES)
-    assert best == (9, 5)
-    assert scores[best] == 0
+def test_deciding_climbs_by_trainings_and_ranks_by_inherited_loss() -> None:
+    """From (2, 2) to (9, 5) by way of the neighbours that the inherited score likes; nothing is trained twice."""
+    trained: list[tuple[tuple[int, ...], int]] = []
+
+    def train(rates: tuple[int, ...], steps: int) -> float:
+        trained.append((rates, steps))
+        return float(-abs(rates[0] - 9) - abs(rates[1] - 5))
+
+    def around(rates: tuple[int, ...]) -> list[tuple[int, ...]]:
+        return neighbours(rates, [CANDIDATES] * 2)
+
+    made = decide((2, 2), around, lambda rates: float(sum(rates)), train, Effort(4, 10, 2, 9), [(18, 18)])
+    assert made.rates == (9, 5) and len(trained) == len(set(trained)) == len(made.trained)
+    assert made.trained[(18, 18), 10] == -22 and ((18, 18), 20) not in made.trained
+    assert made.steps == sum(steps for _, steps in trained)
+    again = decide((2, 2), around, lambda rates: 1 / 0, lambda rates, steps: 1 / 0, Effort(4, 10, 2, 9), (), made)
+    assert again.rates == (9, 5)
+
+
+def test_an_answer_moves_only_for_more() -> None:
+    made = decide((3,), lambda rates: [(4,), (5,)], lambda rates: 0.0, lambda rates, steps: 0.5, Effort(2, 10, 1, 3))
+    assert made.rates == (3,)
+
+
+def test_random_search_draws_without_repeating_and_goes_on() -> None:
+    dice = random.Random(0)
+    made = Decision(())
+    for count in (3, 6, 50):
+        random_search(lambda: (dice.randint(1, 9),), lambda rates, steps: -float(rates[0]), count, 7, made)
+        assert len(made.trained) == min(count, 9)
+    assert made.rates == (1,)
+
+
+def test_a_claim_needs_more_than_noise_and_more_than_half_a_point() -> None:
+    assert claim([61, 62, 63], [59, 60, 61.2]).verdict == "gain"
+    assert claim([59, 60, 61.2], [61, 62, 63]).verdict == "loss"
+    assert claim([61, 62, 63], [60.8, 61.8, 62.8]).verdict == "tie"
+    assert claim([61, 62, 70], [60, 61, 60]).verdict == "tie"
+    assert claim([70], [60]).verdict == "tie"
+    said = claim([2, 4, 6], [1, 2, 3])
+    assert said.mean == 2 and said.interval[0] == pytest.approx(2 - 4.303 / 3**0.5)
+    with pytest.raises(ValueError):
+        claim([], [])
+
+
+@pytest.mark.slow
+def test_the_neighbourhood_repairs_what_a_search_left() -> None:
+    """Rates that a search decided wrongly by one step are found by training their neighbours."""
+    task = Planted((6,), seed=2)
+    answer = solve(task, steps=40)
+    wrong = replace(answer, rates=(7,))
+    assert settle(task, wrong, Effort(keep=8, steps=80, rungs=1, rounds=3)).rates == (6,)

@@ -119,7 +119,7 @@ def test_masks_keep_every_decision_inside_the_bound() -> None:
         network = chain(*(f"conv(4, 3, stride={s}, dilation=search(1 in 1..18))" for s in strides))
         rates = marked_rates(network)
         relaxations = relax(rates, "softmax")
-        masks = Masks(Bounds(network.ir, rates), relaxations, [18] * depth)
+        masks = Masks(Bounds(network.ir, rates), relaxations)
         torch.manual_seed(seed)
         for _ in range(5):
             for relaxation in relaxations.values():

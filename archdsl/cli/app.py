@@ -21,6 +21,7 @@ from archdsl.cli import (
     fmt,
     new,
     run,
+    search,
     show,
     signals,
     train,
@@ -68,6 +69,7 @@ app.command()(train.train)
 app.command(name="eval")(evaluate.evaluate)
 app.command()(export.export)
 app.command()(zoo.zoo)
+app.command()(search.search)
 app.add_typer(weights.app, name="weights", help="Bring foreign checkpoints in.")
 
 

@@ -59,12 +59,12 @@ def train(
     else:
         from archdsl.training.data import open_data
 
-        source = open_data(data or _recipes_data(recipe) or "streets")
+        source = open_data(data or recipes_data(recipe) or "streets")
         if check_data:
             _check(source)
             return
         net = load_for(spec or DEFAULT_SPEC, network, settings_of(set_), source)
-        text = data or _recipes_data(recipe) or "streets"
+        text = data or recipes_data(recipe) or "streets"
         made = _train(net, spec or DEFAULT_SPEC, text, recipe or "", opt or [], output, weights, device)
     _end(made)
 
@@ -86,7 +86,7 @@ def check_device(device: str | None) -> None:
         raise typer.BadParameter(f"{device!r} is no device; write cpu or cuda", param_hint="--device") from None
 
 
-def _recipes_data(recipe: str | None) -> str | None:
+def recipes_data(recipe: str | None) -> str | None:
     if recipe is None:
         return None
     from archdsl.training.recipes import read_recipe

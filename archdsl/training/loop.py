@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.lower.checkpoints import write_weights
@@ -30,7 +29,7 @@ from archdsl.training.schedule import factor
 from archdsl.training.setup import Setup
 from archdsl.training.signals import Stop, stopping
 from archdsl.training.state import State, load_state, save_state
-from archdsl.training.step import PRECISIONS, Step
+from archdsl.training.step import PRECISIONS, Step, make_step
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -57,26 +56,12 @@ class Trainer:
 
     def _make_step(self) -> Step:
         s = self.setup
-        forward: nn.Module = self.module
-        if s.recipe.run.compile:
-            forward = cast(nn.Module, torch.compile(forward))
-        if s.among.world > 1:
-            ids = [s.device.index] if s.device.type == "cuda" else None
-            forward = nn.parallel.DistributedDataParallel(
-                forward, device_ids=ids, find_unused_parameters=self._has_unused()
-            )
-        node = s.net.ir.inputs[0]
-        seen = (s.net.preprocessing, node.types[0].channels)
-        step = Step(forward, s.criterion, self.optimizer, s.recipe, s.device, seen, s.among)
+        step = make_step(s, self.module, self.optimizer)
         if s.recipe.run.cuda_graph and self._can_graph():
             from archdsl.training.cuda_graph import GraphedBackward
 
             step.run = GraphedBackward(step, self.module)
         return step
-
-    def _has_unused(self) -> bool:
-        """Whether some output has no loss, so that some parameters get no gradient."""
-        return len({t.output for t in self.setup.criterion.terms}) < len(self.setup.net.ir.outputs)
 
     def _can_graph(self) -> bool:
         s = self.setup

@@ -34,15 +34,15 @@ class RunFolder:
     # ---------------------------------------------------------------- beginning
 
     @classmethod
-    def make(cls, wanted: Path | None, name: str) -> RunFolder:
-        """A new folder: the one wanted, which must be empty, or `runs/train/NAME` with a number where it is taken.
+    def make(cls, wanted: Path | None, name: str, home: Path = RUNS) -> RunFolder:
+        """A new folder: the one wanted, which must be empty, or NAME in `home` with a number where it is taken.
 
         Raises ArchError E0804 for a folder that holds something, E0803 for one that cannot be made.
         """
         if wanted is not None and wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
             help_ = f"go on with it by --resume {wanted}, or give another folder with -o"
             raise ArchError([Diagnostic("E0804", f"{wanted} is there already, and not empty", help=help_)])
-        for path in [wanted] if wanted is not None else _free(RUNS / name):
+        for path in [wanted] if wanted is not None else _free(home / name):
             try:
                 path.mkdir(parents=True, exist_ok=wanted is not None)
             except FileExistsError:
@@ -50,7 +50,7 @@ class RunFolder:
             except OSError as error:
                 raise ArchError([Diagnostic("E0803", f"{path} cannot be made: {error.strerror}")]) from None
             if wanted is None:
-                _point(RUNS / LATEST, path)
+                _point(home / LATEST, path)
             return cls(path)
         raise AssertionError("there is always a free number")
 
@@ -66,7 +66,7 @@ class RunFolder:
         try:
             content = json.loads((self.path / RUN).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            help_ = "a run is a folder that `archdsl train` made"
+            help_ = "a run is a folder that `archdsl train` or `archdsl search` made"
             message = f"{self.path} is no run: {RUN} cannot be read"
             raise ArchError([Diagnostic("E0834", message, help=help_, notes=(str(error),))]) from None
         if not isinstance(content, dict) or content.get("version") != VERSION:
@@ -118,7 +118,7 @@ def _free(path: Path) -> Iterator[Path]:
 
 
 def _point(link: Path, target: Path) -> None:
-    """Makes `runs/train/latest` mean the newest run, where links can be made."""
+    """Makes `latest` beside it mean the newest run, where links can be made."""
     with suppress(OSError):
         new = link.with_name(f".{link.name}.{os.getpid()}")
         new.symlink_to(target.name)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from archdsl.ir.graph import Preprocessing
+from archdsl.lower.module import ArchModule
 from archdsl.training.losses import Criterion
 from archdsl.training.preprocess import normalise
 from archdsl.training.processes import Processes
 from archdsl.training.recipes.schema import Recipe
+
+if TYPE_CHECKING:
+    from archdsl.training.setup import Setup
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Backward = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -84,3 +88,18 @@ class Step:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=self.run == self.backward)
+
+
+def make_step(setup: Setup, module: ArchModule, optimizer: torch.optim.Optimizer) -> Step:
+    """The step that trains a module as a set-up says, compiled and over processes where it says so."""
+    forward: nn.Module = module
+    if setup.recipe.run.compile:
+        forward = cast(nn.Module, torch.compile(forward))
+    if setup.among.world > 1:
+        ids = [setup.device.index] if setup.device.type == "cuda" else None
+        # an output without a loss leaves parameters without a gradient
+        unused = len({term.output for term in setup.criterion.terms}) < len(setup.net.ir.outputs)
+        forward = nn.parallel.DistributedDataParallel(forward, device_ids=ids, find_unused_parameters=unused)
+    node = setup.net.ir.inputs[0]
+    seen = (setup.net.preprocessing, node.types[0].channels)
+    return Step(forward, setup.criterion, optimizer, setup.recipe, setup.device, seen, setup.among)

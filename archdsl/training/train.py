@@ -24,7 +24,7 @@ from archdsl.training.processes import Processes, processes
 from archdsl.training.recipes import Recipe, overridden, read_recipe
 from archdsl.training.recipes.read import as_table
 from archdsl.training.run_folder import RunFolder, git_state, now
-from archdsl.training.setup import Seen, make_setup
+from archdsl.training.setup import Seen, Setup, make_setup
 
 PACKAGES = ("archdsl", "torch", "numpy", "pillow", "pydantic")
 
@@ -123,15 +123,14 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
         "seed": s.recipe.seed,
         "steps": s.steps,
         "machine": machine(s.device, s.among),
-        "numerics": numerics(trainer),
+        "numerics": numerics(s),
         "versions": versions(),
         "git": git_state(Path(s.net.spec.path).parent),
     }
 
 
-def numerics(trainer: Trainer) -> dict[str, Any]:
+def numerics(s: Setup) -> dict[str, Any]:
     """What the last bits of a result depend on."""
-    s = trainer.setup
     return {
         "device": s.device.type,
         "threads": torch.get_num_threads(),

@@ -85,3 +85,9 @@ class Relaxation(nn.Module, ABC):
         for rate, weight in zip(mixed.rates, mixed.weights.detach().cpu(), strict=True):
             found[self.candidates.index(rate)] += weight
         return found
+
+    def likeliest(self, count: int) -> tuple[int, ...]:
+        """The open candidates that it is surest of, at most so many: neighbours worth a look, not a ranking."""
+        shares = zip(self.candidates, self.shares().tolist(), self.open.tolist(), strict=True)
+        inside = sorted(((share, rate) for rate, share, is_open in shares if is_open), reverse=True)
+        return tuple(rate for _, rate in inside[:count])

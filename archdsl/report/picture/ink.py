@@ -145,4 +145,5 @@ def _rule(name: str, value: str) -> str:
     if name == "wire":
         return f".archdsl .wire{{stroke:{value}}}.archdsl .arrow{{fill:{value}}}"
     fill, _, stroke = value.partition(" ")
-    return f".archdsl .{name}{{fill:{fill}" + (f";stroke:{stroke}}}" if stroke else "}")
+    line = f".archdsl .wire.{name}-line{{stroke:{fill}}}" if name in ("accent", "soft", "hole") else ""
+    return f".archdsl .{name}{{fill:{fill}" + (f";stroke:{stroke}}}" if stroke else "}") + line

@@ -192,6 +192,25 @@ class Validate(Section):
     """Which weights `best.safetensors` has; `last` where validation data must not choose."""
 
 
+class Search(Section):
+    """What `archdsl search` does beside training; steps, batch and the rest are those of the recipe."""
+
+    judge: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Size of the batches that move the rates, as a share of a batch."""
+    keep: Count = 8
+    """Neighbours of the answer that are trained in a round."""
+    short: Positive = 0.1
+    """Steps of the shortest of these trainings, or below 1 a share of the recipe's; survivors get twice as many."""
+    rungs: Count = 2
+    """How often the better half survives."""
+    rounds: Count = 2
+    """How often the answer may move."""
+    seeds: Count = 3
+    """Trainings of the answer and of the start that are compared at the end."""
+    images: Count | None = None
+    """Images on which trainings are scored; by default all that the rates are judged on."""
+
+
 class Recipe(Section):
     """A whole recipe."""
 
@@ -220,6 +239,7 @@ class Recipe(Section):
     norm: Norm = Norm()
     run: Run = Run()
     validate_: Validate = Field(default=Validate(), alias="validate")
+    search: Search = Search()
 
     @model_validator(mode="after")
     def _one_length(self) -> Recipe:

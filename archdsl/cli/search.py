@@ -1,0 +1,233 @@
+"""`archdsl search`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archdsl.cli import exits
+from archdsl.cli.options import JsonOption, NetworkOption, SetOption, settings_of, write_json
+
+if TYPE_CHECKING:
+    from archdsl.search.plan import Wish
+    from archdsl.search.run import Found
+
+METHODS = ("softmax", "gaussian", "gumbel", "fractional", "rf", "random")
+
+
+def search(
+    spec: Annotated[str | None, typer.Argument(metavar="SPEC", help="The spec whose rates are searched.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="KIND:PATH", help="camvid:DIR, cityscapes:DIR, folder:DIR or streets[:N]."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="FILE|NAME", help="How to train; the data set's own by default.")
+    ] = None,
+    opt: Annotated[
+        list[str] | None, typer.Option("--opt", metavar="KEY=VALUE", help="Any value of the recipe; repeatable.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option("--method", metavar="|".join(METHODS), help="How rates are made differentiable.")
+    ] = "softmax",
+    rates: Annotated[
+        str, typer.Option("--rates", metavar="marked|all", help="Those in `search(…)`, or every rate of the file.")
+    ] = "marked",
+    untie: Annotated[
+        bool, typer.Option("--untie", help="With --rates all: a number that stands for several layers may differ.")
+    ] = False,
+    gap: Annotated[
+        str, typer.Option("--gap", metavar="bound|exact", help="Keep RegSeg's bound, or allow what a sibling fills.")
+    ] = "bound",
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="EXPR", help="For example 'latency <= 8ms', by --latency-table.")
+    ] = None,
+    latency_table: Annotated[
+        Path | None, typer.Option("--latency-table", metavar="FILE", help="What `archdsl bench --rates FILE` wrote.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Edit the spec in place.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The new spec; <name>.found.arch by default.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="DIR", help="The run's folder; runs/search/<name> by default.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="A search to go on with.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="cpu|cuda", help="Where; CUDA by default where there is one.")
+    ] = None,
+    json_: JsonOption = None,
+    network: NetworkOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Learn dilation rates by gradient descent, and write the spec back with them, never outside the gap-free set.
+
+    Example: archdsl search specs/regseg.arch
+
+    Beside <name>.found.arch stand a picture (.svg), a page (.html) and the record (.json) of the search.
+
+    On several cards: torchrun --nproc-per-node 4 -m archdsl search specs/regseg.arch --data cityscapes:data/cityscapes
+    """
+    from archdsl.cli.train import check_device
+
+    check_device(device)
+    wish = _wish(method, rates, untie, gap, budget, latency_table)
+    if apply and output is not None:
+        raise typer.BadParameter("the spec is edited in place, or another is written; not both", param_hint="--apply")
+    if resume is not None:
+        _refuse(spec=spec, recipe=recipe, opt=opt, run=run, network=network, set=set_)
+        found, given = _resumed(resume, data, device, json_ == "-")
+    elif spec is None:
+        raise typer.BadParameter("which spec? for example: archdsl search specs/regseg.arch", param_hint="SPEC")
+    else:
+        given = spec
+        _writable(spec, apply)
+        found = _searched(spec, network, settings_of(set_), data, recipe or "", opt or [], wish, run, device, json_)
+    if not found.rank:
+        _end(found, given, apply, output, json_)
+
+
+def _wish(method: str, rates: str, untie: bool, gap: str, budget: str | None, table: Path | None) -> Wish:
+    """The options, checked. Raises BadParameter."""
+    from archdsl.search.latency import parse_budget
+    from archdsl.search.plan import Wish
+
+    if untie and rates != "all":
+        raise typer.BadParameter("marked rates say themselves what is tied; use --rates all", param_hint="--untie")
+    if (budget is None) != (table is None):
+        message = "--budget and --latency-table go together; measure the table with archdsl bench SPEC --rates FILE"
+        raise typer.BadParameter(message, param_hint="--budget")
+    try:
+        if budget is not None:
+            parse_budget(budget)
+        return Wish(method, rates, untie, gap, budget, None if table is None else str(table))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _refuse(**given: object) -> None:
+    named = [name for name, value in given.items() if value]
+    if named:
+        message = f"the run says with what it goes on; not {', '.join(named)} beside it"
+        raise typer.BadParameter(message, param_hint="--resume")
+
+
+def _writable(spec: str, apply: bool) -> None:
+    """Refuses to edit a spec in place that is not the user's own."""
+    from archdsl.spec import locate
+
+    if apply and locate(spec).shipped:
+        raise typer.BadParameter(f"{spec} is shipped with archdsl; write a new one with -o", param_hint="--apply")
+
+
+def _searched(
+    spec: str,
+    network: str | None,
+    settings: dict[str, Any],
+    data: str | None,
+    recipe: str,
+    options: list[str],
+    wish: Wish,
+    folder: Path | None,
+    device: str | None,
+    json_: str | None,
+) -> Found:
+    from archdsl.cli.search_progress import SearchProgress
+    from archdsl.cli.train import load_for, recipes_data
+    from archdsl.cli.training_progress import Reading
+    from archdsl.search.run import run
+    from archdsl.training.data import open_data
+
+    text = data or recipes_data(recipe or None) or "streets"
+    net = load_for(spec, network, settings, open_data(text))
+    reading = Reading()
+    progress = SearchProgress(reading, quiet=json_ == "-")
+    try:
+        return run(
+            net,
+            text,
+            recipe,
+            wish=wish,
+            out=folder,
+            options=options,
+            device=device,
+            tell=progress,
+            seen=reading,
+            given=spec,
+        )
+    finally:
+        progress.close()
+
+
+def _resumed(folder: Path, data: str | None, device: str | None, quiet: bool) -> tuple[Found, str]:
+    from archdsl.cli.search_progress import SearchProgress
+    from archdsl.cli.training_progress import Reading
+    from archdsl.search.run import resume
+
+    reading = Reading()
+    progress = SearchProgress(reading, quiet=quiet)
+    warn = lambda text: print(f"warning: {text}", file=sys.stderr)  # noqa: E731
+    try:
+        return resume(folder, data=data, device=device, tell=progress, seen=reading, remark=warn)
+    finally:
+        progress.close()
+
+
+def _end(found: Found, given: str, apply: bool, output: Path | None, json_: str | None) -> None:
+    if found.stopped is not None:
+        step = "" if found.step is None else f" at step {found.step}"
+        typer.echo(f"stopped{step}; go on with: archdsl search --resume {found.folder}", err=True)
+        exits.terminated = found.stopped == signal.SIGTERM
+        raise KeyboardInterrupt
+    assert found.text is not None
+    target = _target(given, apply, output, found)
+    _write(found, target)
+    if json_ is not None:
+        write_json(found.record, json_)
+    if json_ != "-":
+        _say(found, given, target)
+
+
+def _target(given: str, apply: bool, output: Path | None, found: Found) -> Path:
+    """Where the answer goes. Raises ArchError E0803 for a spec that was edited since the search began."""
+    from archdsl.diagnostics import ArchError, Diagnostic
+
+    if not apply:
+        return output or Path(f"{Path(given).stem}.found.arch")
+    path = Path(given)
+    if path.read_text(encoding="utf-8") != found.source:
+        kept = f"{path.stem}.found.arch"
+        message = f"{path} was edited since the search began, and is left as it is"
+        raise ArchError([Diagnostic("E0803", message, help=f"archdsl search --resume {found.folder} -o {kept}")])
+    return path
+
+
+def _write(found: Found, target: Path) -> None:
+    from archdsl.atomic import write_text
+    from archdsl.report.trajectory import search_html, trajectory_svg
+
+    assert found.text is not None
+    beside = target.with_name(target.name.removesuffix(".arch").removesuffix(".found") + ".found")
+    write_text(beside.with_name(beside.name + ".svg"), trajectory_svg(found.record))
+    write_text(beside.with_name(beside.name + ".html"), search_html(found.record))
+    write_json(found.record, str(beside.with_name(beside.name + ".json")))
+    write_text(target, found.text)
+
+
+def _say(found: Found, given: str, target: Path) -> None:
+    from archdsl.cli.search_progress import found_table
+
+    found_table(found.record)
+    for remark in found.record["remarks"]:
+        typer.echo(f"- {remark}")
+    cost = found.record["discretisation_gap"]
+    if cost is not None:
+        typer.echo(f"- deciding cost {cost:.2f} points of mIoU, with the weights of the search and no retraining")
+    name = target.name.removesuffix(".arch").removesuffix(".found")
+    typer.echo(f"wrote {target}, with {name}.found.html, .svg and .json beside it")
+    if target != Path(given):
+        typer.echo(f"next: archdsl diff {given} {target}")

@@ -1,0 +1,143 @@
+"""What a search says of itself: the JSON record, the comment in the text, and remarks."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from archdsl.search.claim import Claim, claim
+from archdsl.search.plan import RANDOM
+from archdsl.search.searcher import Searcher
+from archdsl.search.space import labels
+
+from archdsl.training.train import machine, versions
+
+VERSION = 1
+
+
+def comparison(searcher: Searcher) -> Claim:
+    """The answer against the start, paired by seed, in points of mIoU on the images that rates are judged on."""
+    known, start = searcher.known, searcher.plan.start
+    seeds = [seed for rates, seed in known.seeds if rates == start and (known.decision.rates, seed) in known.seeds]
+    ours = [100 * known.seeds[known.decision.rates, seed] for seed in seeds]
+    theirs = [100 * known.seeds[start, seed] for seed in seeds]
+    return claim(ours, theirs)
+
+
+def gap(searcher: Searcher) -> float | None:
+    """Points of mIoU that deciding costs, with the weights of the search; None where nothing was validated."""
+    relaxed, inherited = (searcher.known.relaxed.get(name) for name in ("relaxed", "inherited"))
+    return None if relaxed is None or inherited is None else 100 * (relaxed["miou"] - inherited["miou"])
+
+
+def record_of(searcher: Searcher, seconds: float) -> dict[str, Any]:
+    """The fields of `search --json`."""
+    plan, known, setup = searcher.plan, searcher.known, searcher.setup
+    said = comparison(searcher)
+    low, high = said.interval
+    trace = searcher.alternation.trace
+    return {
+        "version": VERSION,
+        "network": plan.network.name,
+        "method": plan.wish.method,
+        "gap_rule": plan.wish.gap,
+        "budget": plan.wish.budget,
+        "data": setup.data_name,
+        "recipe": setup.recipe.title,
+        "seed": setup.recipe.seed,
+        "steps": searcher.alternation.step,
+        "seconds": round(seconds, 1),
+        "convolutions": trace.convolutions,
+        "rates": list(_rates(searcher)),
+        "before": known.validated.get(plan.start),
+        "relaxed": known.relaxed.get("relaxed"),
+        "inherited": known.relaxed.get("inherited"),
+        "after": known.validated.get(known.decision.rates),
+        "discretisation_gap": gap(searcher),
+        "comparison": {
+            "seeds": sorted({seed for _, seed in known.seeds}),
+            "steps": searcher.effort.longest,
+            "difference": said.mean,
+            "interval": [low, high] if low > float("-inf") else None,
+            "verdict": said.verdict,
+        },
+        "trained": [
+            {"rates": list(rates), "steps": steps, "miou": score}
+            for (rates, steps), score in known.decision.trained.items()
+        ],
+        "believed": [{"rates": list(rates), "loss": -score} for rates, score in known.decision.inherited.items()],
+        "trajectory": {"steps": trace.steps, "rates": trace.rates, "shares": trace.shares, "losses": trace.losses},
+        "remarks": remarks(searcher),
+        "machine": machine(setup.device, setup.among),
+        "versions": versions(),
+    }
+
+
+def _rates(searcher: Searcher) -> Any:
+    plan, found = searcher.plan, searcher.known.decision.rates
+    for index, (rate, name, value) in enumerate(zip(plan.rates, labels(plan.rates), found, strict=True)):
+        own = plan.bounds.candidates[index]
+        yield {
+            "path": rate.span.source.path,
+            "line": rate.span.line,
+            "column": rate.span.column,
+            "where": name,
+            "start": rate.start,
+            "found": value,
+            "bound": plan.bounds.bound_of(index, found),
+            "range": [own[0], own[-1]],
+            "candidates": list(rate.candidates),
+        }
+
+
+def remarks(searcher: Searcher) -> list[str]:
+    """What a reader of the answer should know."""
+    plan, found = searcher.plan, searcher.known.decision.rates
+    largest = [max(plan.bounds.allowed(i, found)) for i in range(len(found))]
+    said = []
+    if len(found) > 1 and all(value == most for value, most in zip(found, largest, strict=True)):
+        said.append("every rate went to the largest it may have: the ranges may be too narrow, or the search collapsed")
+    if len(found) > 1 and set(found) == {1}:
+        said.append("every rate went to 1: the labels may need no context, or the search collapsed")
+    named = zip(plan.rates, labels(plan.rates), plan.bounds.candidates, strict=True)
+    capped = [name for rate, name, own in named if rate.start > own[-1]]
+    if capped:
+        crop = "x".join(str(side) for side in searcher.setup.recipe.augment.crop)
+        said.append(
+            f"at crops of {crop} the start of {', '.join(capped)} reads only padding, "
+            "and rates as large were not looked at; larger crops would (--opt augment.crop=[…])"
+        )
+    if found == plan.start:
+        said.append("nothing better than the rates in the text was found")
+    for node in plan.elsewhere:
+        said.append(f"not searched, as its rate stands elsewhere: {node.name}")
+    said.append(_verdict(searcher))
+    return said
+
+
+def _verdict(searcher: Searcher) -> str:
+    said, found = comparison(searcher), searcher.known.decision.rates
+    if found == searcher.plan.start:
+        return "a tie: the answer is the start"
+    steps = searcher.effort.longest
+    seeds = len({seed for _, seed in searcher.known.seeds})
+    against = f"{said.mean:+.1f} points of mIoU against the start after {steps} steps from scratch"
+    if seeds == 1:
+        return f"{against}: one seed shows nothing; train both in full, by several seeds"
+    low, high = said.interval
+    name = {"gain": "a gain", "loss": "a loss", "tie": "a tie"}[said.verdict]
+    return f"{name}: {against}, mean over {seeds} seeds, 95 % interval {low:+.1f} to {high:+.1f}"
+
+
+def provenance(searcher: Searcher) -> str:
+    """The comment that goes into the text."""
+    s, said = searcher.setup, comparison(searcher)
+    how = searcher.plan.wish.method
+    steps = len(searcher.known.decision.trained) if how == RANDOM else searcher.alternation.step
+    unit = "trainings" if how == RANDOM else "steps"
+    from archdsl import __version__
+
+    return (
+        f"{how}, {steps} {unit} on {s.data_name}, seed {s.recipe.seed}, {said.mean:+.1f} points of mIoU "
+        f"({said.verdict}) after short trainings, archdsl {__version__}, {date.today()}"
+    )

@@ -1,0 +1,321 @@
+"""Searches as a whole: what they leave, going on where they stopped, what they refuse, the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from archdsl.search.plan import Plan, Wish
+from archdsl.search.run import Found, resume, run
+from archdsl.search.space import assignment, with_rates
+from archdsl.search.split import split
+from safetensors.torch import load_file
+
+import archdsl
+from archdsl.analyses.gaps import gap_free
+from archdsl.diagnostics import ArchError
+from archdsl.network import Network
+from archdsl.report.trajectory import search_html, trajectory_svg
+from archdsl.training.data import open_data
+from archdsl.training.data.sample import DataSet
+
+SPEC = """arch 1
+
+# kept
+network Tiny(classes: int = 4, rates: list[rate] = [search(2 in 1..6) for i in 1..3]) {
+  in image [3, H, W]
+  s = image -> conv(8, 3, stride=2) -> bn -> relu -> conv(8, 3) -> bn -> relu  # a stem
+  y = s -> [[conv(8, 3, dilation=r), bn, relu] for r in rates]
+  out logits = y -> conv(classes, bias=true) -> resize(like=image)
+
+  assert gap_free
+  assert field_of_view(y) >= 29
+}
+"""
+DATA = "streets:8@32x64"
+QUICK = (
+    "steps=20",
+    "batch=2",
+    "augment.crop=[32,64]",
+    "search.short=2",
+    "search.keep=2",
+    "search.images=2",
+)
+
+
+def net() -> Network:
+    return archdsl.loads(SPEC, classes=11)
+
+
+def searched(folder: Path, *options: str, **given: Any) -> Found:
+    return run(net(), DATA, "quicksearch", options=[*QUICK, *options], out=folder, device="cpu", **given)
+
+
+def state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    from archdsl.training.state import load_state
+
+    facts = load_state(folder).facts
+    return load_file(folder / "state.safetensors"), {name: fact for name, fact in facts.items() if name != "seconds"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A search that nothing interrupted."""
+    return searched(tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_the_answer_is_the_text_with_other_rates_and_passes_every_check(whole: Found) -> None:
+    """Comments stay, provenance is added, the answer is inside the bound by the exact trace too."""
+    assert whole.text is not None and "# kept\n" in whole.text and "# a stem" in whole.text
+    assert "# archdsl search: Tiny: softmax, 20 steps on streets:8@32x64, seed 0" in whole.text
+    again = archdsl.loads(whole.text, classes=11)
+    found = [rate["found"] for rate in whole.record["rates"]]
+    plan = Plan(net(), Wish())
+    assert again.ir.nodes == with_rates(net().ir, assignment(plan.rates, found)).nodes
+    assert gap_free(again.ir) and again.field_of_view("y")[0] >= 29
+    assert all(rate["found"] <= rate["bound"] for rate in whole.record["rates"])
+
+
+def test_the_record_says_what_happened(whole: Found) -> None:
+    """Fields of the interface, scores before and after, everything trained, and the trajectory."""
+    record = json.loads(json.dumps(whole.record))
+    assert (record["method"], record["steps"], record["seed"]) == ("softmax", 20, 0)
+    first = record["rates"][0]
+    assert (first["line"], first["start"], first["range"]) == (4, 2, [1, 6])
+    assert record["before"]["images"] == record["after"]["images"] == record["relaxed"]["images"] == 60
+    gap = 100 * (record["relaxed"]["miou"] - record["inherited"]["miou"])
+    assert record["discretisation_gap"] == pytest.approx(gap)
+    assert len(record["trajectory"]["steps"]) == len(record["trajectory"]["shares"]) == 20
+    assert [2, 2, 2] in [one["rates"] for one in record["trained"]]
+    assert any("one seed shows nothing" in remark or "tie" in remark for remark in record["remarks"])
+
+
+def test_the_trajectory_is_drawn(whole: Found) -> None:
+    """A panel per rate, as an SVG that stands alone and inside a page that needs nothing else."""
+    import xml.etree.ElementTree as Tree
+
+    svg = trajectory_svg(whole.record)
+    words = [element.text for element in Tree.fromstring(svg).iter() if element.tag.endswith("text")]
+    assert sum("line 4" in (word or "") for word in words) == 3
+    page = search_html(whole.record)
+    assert "<svg" in page and "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def stops_at(event: str, number: int) -> Callable[..., None]:
+    seen: list[str] = []
+
+    def tell(name: str, *about: object) -> None:
+        seen.append(name)
+        if name == event and seen.count(event) == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return tell
+
+
+@pytest.mark.parametrize(("event", "number"), [("settled", 3), ("settled", 13), ("trained", 3)])
+def test_going_on_is_as_if_nothing_had_stopped(whole: Found, tmp_path: Path, event: str, number: int) -> None:
+    """Rates, weights, optimisers and every score are equal to the last bit, wherever the stop came."""
+    stopped = searched(tmp_path / "run", tell=stops_at(event, number))
+    assert stopped.stopped == signal.SIGTERM and stopped.text is None
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "stopped"
+    again, _ = resume(tmp_path / "run")
+    assert again.text == whole.text
+    (ours, facts), (theirs, other) = state(again.folder), state(whole.folder)
+    assert facts == other
+    relevant = {name for name in theirs if not name.endswith(("running_mean", "running_var"))}
+    assert all(torch.equal(ours[name], theirs[name]) for name in relevant)
+
+
+def test_another_seed_is_another_search(whole: Found, tmp_path: Path) -> None:
+    """And the same seed the same."""
+    same, other = searched(tmp_path / "a"), searched(tmp_path / "b", "seed=1")
+    assert same.record["trajectory"] == whole.record["trajectory"] != other.record["trajectory"]
+
+
+def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
+    """With a message that names the mend, and no text."""
+    with pytest.raises(ArchError, match="E1106"):
+        searched(tmp_path / "run", "optimizer.lr=1e12", "optimizer.clip=none")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
+
+
+@pytest.mark.parametrize("method", ["gaussian", "gumbel", "fractional", "rf", "random"])
+def test_every_method_gives_an_answer(tmp_path: Path, method: str) -> None:
+    """In the same form, inside the bound."""
+    found = searched(tmp_path / "run", "steps=10", "search.keep=1", wish=Wish(method=method))
+    assert found.text is not None and found.record["method"] == method
+    assert gap_free(archdsl.loads(found.text, classes=11).ir)
+    if method == "random":
+        drawn = [tuple(one["rates"]) for one in found.record["trained"]]
+        assert len(drawn) == len(set(drawn)) > 2 and found.record["relaxed"] is None
+
+
+class NoTest:
+    """A data set whose test split must not be read."""
+
+    def __init__(self) -> None:
+        self.inner = open_data(DATA)
+        self.name, self.classes, self.palette = self.inner.name, self.inner.classes, self.inner.palette
+        self.splits, self.recipe = self.inner.splits, self.inner.recipe
+        self.read: set[str] = set()
+
+    def split(self, name: str) -> DataSet:
+        self.read.add(name)
+        return self.inner.split(name)
+
+
+def test_the_test_split_is_never_read(tmp_path: Path) -> None:
+    source = NoTest()
+    run(net(), source, "quicksearch", options=[*QUICK, "steps=4"], out=tmp_path / "run", device="cpu")
+    assert source.read == {"train", "val"}
+
+
+# ------------------------------------------------------------------------ refusals
+
+
+def plan_of(body: str, **wish: Any) -> Plan:
+    text = f"arch 1\n\nnetwork Net {{\n  in image [3, H, W]\n  {body}\n  out logits = y -> conv(4)\n}}\n"
+    return Plan(archdsl.loads(text), Wish(**wish), {"H": 64, "W": 64})
+
+
+SEARCHED = "y = image -> conv(4, 3) -> conv(4, 3, dilation=search(1 in 1..6))"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (SEARCHED + "\n  assert field_of_view(y) == 5", "E1103"),
+        (SEARCHED + " -> conv(4, 3, dilation=15)", "E1104"),
+        ("y = image -> conv(4, 3)", "E1105"),
+        (SEARCHED + " -> conv(4, 3, dilation=9)\n  assert field_of_view(y) <= 24", "E1105"),
+        ("y = image -> conv(search(4 in {4, 8}), 3)", "E1101"),
+    ],
+)
+def test_what_cannot_be_searched_is_said_first(body: str, code: str) -> None:
+    with pytest.raises(ArchError) as error:
+        plan_of(body)
+    assert [d.code for d in error.value.diagnostics] == [code]
+
+
+def test_a_fixed_part_over_its_bound_is_left_to_the_exact_reach() -> None:
+    """A sibling of rate 1 fills the hole of rate 4, which the bound of 3 forbids."""
+    body = "b = image -> conv(4, 3)\n  f = (b -> conv(4, 3)) + (b -> conv(4, 3, dilation=4))\n  "
+    body += SEARCHED.replace("image -> conv(4, 3)", "f")
+    with pytest.raises(ArchError, match="E1104"):
+        plan_of(body)
+    assert plan_of(body, gap="exact").bounds.feasible()
+
+
+def test_asserts_are_constraints() -> None:
+    """Rates that an assert forbids are never allowed, whichever side it is on."""
+    two = SEARCHED.replace("search(1 in", "search(2 in")
+    assert plan_of(two + "\n  assert field_of_view(y) >= 7").bounds.allowed(0, []) == [2, 3]
+    assert plan_of(SEARCHED + "\n  assert field_of_view(y) <= 7").bounds.allowed(0, []) == [1, 2]
+
+
+def test_an_unknown_choice_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="method is one of softmax"):
+        Wish(method="sofmax")
+
+
+class Named:
+    """Samples that have names and nothing else."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Any:
+        raise AssertionError("a split reads no image")
+
+    def name_of(self, index: int) -> str:
+        return self.names[index]
+
+
+def test_sequences_stay_together() -> None:
+    """CamVid's three training sequences fall into two parts; names without sequences are cut in the middle."""
+    names = [f"d/{s}_{i:05}.png" for s, n in (("0001TP", 62), ("0006R0", 101), ("0016E5", 204)) for i in range(n)]
+    first, second = split(Named(names))
+    sequences = [{part.name_of(i).split("/")[1][:6] for i in range(len(part))} for part in (first, second)]
+    assert sequences == [{"0016E5"}, {"0001TP", "0006R0"}] and len(first) + len(second) == 367
+    first, second = split(Named([f"img{i}.png" for i in range(5)]))
+    assert [first.name_of(i) for i in range(3)] == ["img0.png", "img1.png", "img2.png"] and len(second) == 2
+    with pytest.raises(ArchError, match="two training images"):
+        split(Named(["one.png"]))
+
+
+# ---------------------------------------------------------------- command line
+
+
+def archdsl_in(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "archdsl", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+OPTIONS = [word for option in (*QUICK, "steps=8") for word in ("--opt", option)]
+
+
+@pytest.mark.slow
+def test_from_spec_to_spec(tmp_path: Path) -> None:
+    """The new spec, its picture, page and record; then the same in place; the new spec is clean and differs."""
+    (tmp_path / "tiny.arch").write_text(SPEC)
+    said = archdsl_in(tmp_path, "search", "tiny.arch", "--data", DATA, *OPTIONS).stdout
+    assert "wrote tiny.found.arch, with tiny.found.html, .svg and .json beside it" in said and "entropy" in said
+    assert {p.name for p in tmp_path.glob("tiny.found.*")} == {
+        f"tiny.found.{k}" for k in ("arch", "html", "svg", "json")
+    }
+    archdsl_in(tmp_path, "check", "tiny.found.arch", "--set", "classes=11")
+    archdsl_in(tmp_path, "fmt", "--check", "tiny.found.arch")
+    archdsl_in(tmp_path, "diff", "tiny.arch", "tiny.found.arch")
+    assert (tmp_path / "tiny.arch").read_text() == SPEC
+    alone = archdsl_in(tmp_path, "search", "tiny.arch", "--apply", "--data", DATA, "--json", "-", *OPTIONS).stdout
+    found = [rate["found"] for rate in json.loads(alone)["rates"]]
+    assert (tmp_path / "tiny.arch").read_text() == (tmp_path / "tiny.found.arch").read_text()
+    assert all(str(rate) in (tmp_path / "tiny.arch").read_text() for rate in found)
+
+
+@pytest.mark.slow
+def test_usage(tmp_path: Path) -> None:
+    """What is misused ends with 2, what is wrong with the spec with 1."""
+    (tmp_path / "plain.arch").write_text(SPEC.replace("search(2 in 1..6)", "2"))
+    for wrong in (
+        [],
+        ["plain.arch", "--method", "sofmax"],
+        ["plain.arch", "--untie"],
+        ["plain.arch", "--budget", "latency <= 8ms"],
+        ["specs/regseg.arch", "--apply"],
+        ["plain.arch", "--apply", "-o", "x.arch"],
+        ["plain.arch", "--resume", "runs"],
+    ):
+        archdsl_in(tmp_path, "search", *wrong, code=2)
+    assert "--rates all" in archdsl_in(tmp_path, "search", "plain.arch", "--data", DATA, *OPTIONS, code=1).stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_find_one_answer(tmp_path: Path) -> None:
+    """Under torchrun each takes a part of every batch; both decide the same, and the first writes it."""
+    (tmp_path / "tiny.arch").write_text(SPEC)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29531"]
+    command += ["-m", "archdsl", "search", "tiny.arch", "--data", DATA, "--device", "cpu", *OPTIONS]
+    command += ["--opt", "search.judge=1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("wrote tiny.found.arch") == 1
+    record = json.loads((tmp_path / "tiny.found.json").read_text())
+    assert record["machine"]["processes"] == 2 and math.isfinite(record["comparison"]["difference"])
