@@ -113,6 +113,14 @@ def _over(node: Node) -> Diagnostic:
     return diagnose(node.origin.frames or (Frame("", node.origin.span),), "E1104", message, help=help_)
 
 
+def searched_rates(network: Network) -> list[Rate]:
+    """The rates that a spec marks; where it marks none, all that stand in its file. Raises ArchError E1101 or E1105."""
+    rates = marked_rates(network) or all_rates(network)[0]
+    if not rates:
+        raise ArchError([Diagnostic("E1105", f"no rate of {network.name} stands in its own file")])
+    return rates
+
+
 def _chosen(network: Network, wish: Wish) -> tuple[list[Rate], list[Node]]:
     if wish.rates == "all":
         return all_rates(network, untie=wish.untie)

@@ -48,6 +48,7 @@ def record_of(searcher: Searcher, seconds: float) -> dict[str, Any]:
         "steps": searcher.alternation.step,
         "seconds": round(seconds, 1),
         "convolutions": trace.convolutions,
+        "latency_ms": None if plan.budget is None else plan.budget.of(known.decision.rates),
         "rates": list(_rates(searcher)),
         "before": known.validated.get(plan.start),
         "relaxed": known.relaxed.get("relaxed"),

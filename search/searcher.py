@@ -179,7 +179,7 @@ class Searcher:
             found = neighbours(rates, self.plan.bounds.candidates, tops)
             return [one for one in found if self.plan.bounds.inside(one)]
 
-        decide(answer, around, self._inherited, self._trained(saved), self.effort, [self.plan.start], made)
+        decide(answer, around, self.inherited, self._trained(saved), self.effort, [self.plan.start], made)
 
     @property
     def effort(self) -> Effort:
@@ -219,7 +219,7 @@ class Searcher:
         precise_statistics(self.module, (self._input(images) for images, _ in self._calm(self.setup, CALIBRATE)))
 
     @torch.no_grad()
-    def _inherited(self, rates: Rates) -> float:
+    def inherited(self, rates: Rates) -> float:
         """Minus the loss of an assignment with the weights of the search."""
         if self.stop() and self.among.world == 1:
             raise Stopped

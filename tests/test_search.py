@@ -179,6 +179,61 @@ def test_the_test_split_is_never_read(tmp_path: Path) -> None:
     assert source.read == {"train", "val"}
 
 
+# ------------------------------------------------------------------------ budgets
+
+
+def table(folder: Path, **changed: Any) -> str:
+    """Milliseconds that grow with the rate, and jump at 4, as a kernel's can."""
+    nodes = {
+        name: {str(r): 1.0 + 0.1 * r + (r >= 4) for r in range(1, 7)} for name in ("y.conv1", "y.conv2", "y.conv3")
+    }
+    content = {"version": 1, "total_ms": 10.0, "nodes": nodes, **changed}
+    (folder / "table.json").write_text(json.dumps(content))
+    return str(folder / "table.json")
+
+
+def test_a_latency_budget_is_a_constraint(tmp_path: Path) -> None:
+    """10 ms at rates (2, 2, 2); one rate of 4 takes 1.2 more. The answer keeps to it, and the search is told of it."""
+    from archdsl.search.latency import budget_for
+
+    rates = Plan(net(), Wish()).rates
+    budget = budget_for("latency <= 11.5 ms", table(tmp_path), rates)
+    assert budget.of((2, 2, 2)) == pytest.approx(10) and budget.of((2, 4, 2)) == pytest.approx(11.2)
+    assert budget.met((3, 4, 2)) and not budget.met((2, 4, 4)) and budget.least() == pytest.approx(9.7)
+    wish = Wish(budget="latency <= 10.2ms", latency_table=table(tmp_path))
+    found = searched(tmp_path / "run", wish=wish)
+    assert found.record["latency_ms"] <= 10.2 and "4" not in str([r["found"] for r in found.record["rates"]])
+
+
+def test_the_multiplier_of_a_budget_grows_until_it_is_met(tmp_path: Path) -> None:
+    """The penalty pushes logits towards faster rates, more so the longer the budget is overrun; then it vanishes."""
+    from archdsl.search.latency import budget_for
+    from archdsl.search.relaxed import relax
+
+    rates = Plan(net(), Wish()).rates
+    budget = budget_for("latency <= 9.9ms", table(tmp_path), rates)
+    relaxations = list(relax(rates, "softmax").values())
+    first, second = (float(budget.penalty(relaxations, 1.0).detach()) for _ in range(2))
+    assert 0 < first < second
+    budget.penalty(relaxations, 1.0).backward()  # type: ignore[no-untyped-call]
+    grad = relaxations[0].get_parameter("logits").grad
+    assert grad is not None and grad[0] < 0 < grad[5]
+    for relaxation in relaxations:
+        relaxation.restrict([1])
+    assert float(budget.penalty(relaxations, 1.0).detach()) == 0
+
+
+@pytest.mark.parametrize("changed", [{"version": 2}, {"nodes": {}}, {"nodes": [1]}, {"total_ms": "x"}])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(ArchError, match="E1107"):
+        searched(tmp_path / "run", wish=Wish(budget="latency <= 9ms", latency_table=table(tmp_path, **changed)))
+
+
+def test_a_budget_that_nothing_meets_is_said_first(tmp_path: Path) -> None:
+    with pytest.raises(ArchError, match="the fastest choice takes"):
+        searched(tmp_path / "run", wish=Wish(budget="latency <= 9ms", latency_table=table(tmp_path)))
+
+
 # ------------------------------------------------------------------------ refusals
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archdsl.cli.bench_rates import write_rates
 from archdsl.cli.compile import DTYPES, RESULTS, one_of
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.loading import load_module, load_network, read_weights_file
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from archdsl.runtime.bench.result import Report
 
 SHIPPED = ("specs/dwrseg.arch", "specs/regseg.arch", "specs/gun.arch")
+_DTYPE = {"cpu": "float32", "cuda": "float16"}
 SIZES = {"cpu": (512, 1024), "cuda": (1024, 2048)}
 NO_CUDA = "no CUDA device on this machine"
 
@@ -79,6 +81,10 @@ def bench(
         Path | None, typer.Option("--weights", metavar="FILE", help="Weights; random by default.")
     ] = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write a plot.")] = None,
+    rates: Annotated[
+        Path | None,
+        typer.Option("--rates", metavar="FILE", help="Only how long each searched rate takes, for `archdsl search`."),
+    ] = None,
     json_: JsonOption = None,
     network: NetworkOption = None,
     set_: SetOption = None,
@@ -93,6 +99,10 @@ def bench(
         one_of("--dtype", dtype, DTYPES)
     if require is not None:
         one_of("--require", require, ("cuda",))
+    if rates is not None:
+        at = SIZES[device] if input_ is None else size(input_)
+        write_rates(specs or [], network, settings_of(set_), at, device, dtype or _DTYPE[device], rates)
+        return
     wanted = _Wanted(
         specs or list(SHIPPED),
         network,

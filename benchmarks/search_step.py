@@ -1,0 +1,181 @@
+"""What a step of a search costs beside a step of training: time and memory, over a whole search.
+
+    python benchmarks/search_step.py --json benchmarks/results/search_step.json [--device cuda]
+
+RegSeg with 18 candidates in each of its 13 blocks. Training steps and search steps take turns, so that whatever else
+the machine does weighs on both alike; on a CPU seconds are those of this process, on CUDA those that pass. Noise prunes
+nothing by itself: after the warm-up candidates are taken away evenly, from all to one, which leaves half of them on
+average, as planted searches do (`planted_rates.py`); and once not at all, the worst case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from archdsl.search.relaxed import RelaxedModule, relax
+from archdsl.search.space import marked_rates
+
+import archdsl
+
+ROUNDS = 5
+"""Steps of each kind that are timed, in turns."""
+WARM_UP = 0.3
+
+
+def thirteen(classes: int) -> archdsl.Network:
+    """RegSeg with a rate to search in every one of its 13 dilated blocks."""
+    text = (Path(__file__).parents[1] / "specs" / "regseg.arch").read_text()
+    marked = "[[1, search(1 in 1..18)] for i in 1..13]"
+    old = "[[1], [1, 2]] + 4 * [[1, 4]] + [[1, search(14 in 1..18)] for i in 1..7]"
+    assert old in text
+    text = text.replace(old, marked).replace("  assert field_of_view(s16) >= 2047", "  assert gap_free", 1)
+    return archdsl.loads(text, network="RegSeg", classes=classes)
+
+
+class Steps:
+    """A plain and a relaxed network, and what a step does with each."""
+
+    def __init__(self, batch: int, size: tuple[int, int], device: str) -> None:
+        net = thirteen(11)
+        rates = marked_rates(net)
+        self.relaxations = relax(rates, "softmax")
+        for relaxation in self.relaxations.values():
+            relaxation.to(device)
+        place: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
+        self.relaxed = RelaxedModule(net, rates, self.relaxations, 0).to(**place)
+        self.plain = net.module(0).to(**place)
+        self.x = torch.randn(batch, 3, *size).to(**place)
+        self.y = torch.randint(0, 11, (batch, *size), device=device)
+        self.own = [parameter for relaxation in self.relaxations.values() for parameter in relaxation.parameters()]
+
+    def open(self, count: int) -> None:
+        """Leaves so many candidates of each rate."""
+        for relaxation in self.relaxations.values():
+            relaxation.restrict(range(1, count + 1))
+
+    def train(self) -> None:
+        """Forward and backward of the plain network."""
+        F.cross_entropy(self.plain(self.x), self.y).backward()  # type: ignore[no-untyped-call]
+
+    def weights(self) -> None:
+        """Forward and backward of the mixtures, for the weights."""
+        self.relaxed.progress, self.relaxed.judged = 1.0, False
+        F.cross_entropy(self.relaxed(self.x), self.y).backward()  # type: ignore[no-untyped-call]
+
+    def rates(self) -> None:
+        """The same for the rates alone, on half a batch."""
+        self.relaxed.progress, self.relaxed.judged = 1.0, True
+        half = slice(0, max(1, len(self.x) // 2))
+        torch.autograd.grad(F.cross_entropy(self.relaxed(self.x[half]), self.y[half]), self.own)
+
+
+def clock(device: str) -> float:
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def timed(work: Callable[[], None], device: str) -> float:
+    start = clock(device)
+    work()
+    return clock(device) - start
+
+
+def ratios(steps: Steps, count: int, device: str) -> dict[str, float]:
+    """Medians, over rounds of turns, of a search's steps in units of a training step, with so many candidates."""
+    steps.open(count)
+    found = []
+    for turn in range(ROUNDS + 1):
+        order = [steps.train, steps.weights, steps.rates]
+        order = order[turn % 3 :] + order[: turn % 3]
+        taken = {work.__name__: timed(work, device) for work in order}
+        found.append({name: taken[name] / taken["train"] for name in ("weights", "rates")} | {"s": taken["train"]})
+    return {name: statistics.median(one[name] for one in found[1:]) for name in ("weights", "rates", "s")}
+
+
+def of_search(by_count: dict[int, dict[str, float]], most: int) -> dict[str, Any]:
+    """A whole search: 30 % of the steps at all candidates, the rest in equal parts from all of them down to one."""
+    warm = by_count[most]["weights"]
+    both = {count: one["weights"] + one["rates"] for count, one in by_count.items()}
+    pruned = statistics.fmean(both.values())
+    halves = [(one["weights"] + one["rates"]) / 2 for one in by_count.values()]
+    return {
+        "per weight step, pruned": WARM_UP * warm + (1 - WARM_UP) * pruned,
+        "per weight step, nothing pruned": WARM_UP * warm + (1 - WARM_UP) * both[most],
+        "per step of either kind, pruned": (WARM_UP * warm + (1 - WARM_UP) * 2 * statistics.fmean(halves))
+        / (WARM_UP + 2 * (1 - WARM_UP)),
+    }
+
+
+def memory(kind: str, batch: int, size: tuple[int, int], device: str) -> float:
+    """Bytes at the peak of a step above what there was before it, in a process of its own."""
+    command = [sys.executable, __file__, "--peak", kind, "--batch", str(batch), "--size", *map(str, size)]
+    done = subprocess.run([*command, "--device", device], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def peak(kind: str, batch: int, size: tuple[int, int], device: str) -> float:
+    steps = Steps(batch, size, device)
+    steps.open(18)
+    if device == "cuda":
+        getattr(steps, kind)()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        getattr(steps, kind)()
+        return torch.cuda.max_memory_allocated() - before
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    getattr(steps, kind)()
+    return 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--json", type=Path)
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--batch", type=int, default=8)
+    options.add_argument("--size", type=int, nargs=2, default=[192, 384])
+    options.add_argument("--peak", choices=("train", "weights", "rates"))
+    chosen = options.parse_args()
+    torch.set_num_threads(1)
+    size = (chosen.size[0], chosen.size[1])
+    if chosen.peak:
+        print(peak(chosen.peak, chosen.batch, size, chosen.device))
+        return
+    steps = Steps(chosen.batch, size, chosen.device)
+    by_count = {count: ratios(steps, count, chosen.device) for count in (1, 6, 12, 18)}
+    peaks = {kind: memory(kind, chosen.batch, size, chosen.device) for kind in ("train", "weights", "rates")}
+    record = {
+        "version": 1,
+        "command": " ".join(["python", "benchmarks/search_step.py", *sys.argv[1:]]),
+        "machine": {"system": platform.platform(), "torch": torch.__version__, "threads": 1, "device": chosen.device},
+        "date": str(date.today()),
+        "network": "RegSeg, 13 searched rates of 18 candidates",
+        "batch": chosen.batch,
+        "size": list(size),
+        "by_candidates": by_count,
+        "search_over_training": of_search(by_count, 18),
+        "peak_bytes": peaks,
+        "memory_over_training": max(peaks["weights"], peaks["rates"]) / peaks["train"],
+    }
+    text = json.dumps(record, indent=1)
+    print(text)
+    if chosen.json:
+        chosen.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
