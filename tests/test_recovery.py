@@ -28,6 +28,7 @@ def network(lines: str) -> str:
         ("  for p in x -> split(2) { y = p }", "stands in parentheses"),
         ("  when x -> f { y = 1 }", "stands in parentheses"),
         ("  for i, (a, b) in x { y = a }", "and then `a, b = pair`"),
+        ("  y = conv(0x10)", "numbers are decimal"),
     ],
 )
 def test_a_known_mend_is_said(line: str, help: str) -> None:

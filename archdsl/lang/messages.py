@@ -148,6 +148,8 @@ def _mend(reader: Reader, begin: int, at: int) -> str:
         return f"`{lines.tokens[at]}` stands outside of every block and network"
     if kind in ("IF", "FOR", "WHEN") and reader.in_body:
         return f"a statement is spelled `{'for' if kind == 'FOR' else 'when'} … {{ … }}`"
+    if lines.kind(begin) == "USE":
+        return "imports reach `std` and files beside the spec: `use std.conv: ConvBnAct`, `use blocks: MyBlock`"
     if kind in STATEMENTS and not reader.in_body:
         return "statements stand inside a block or a network"
     if kind == "DOT":
@@ -160,6 +162,8 @@ def _mend(reader: Reader, begin: int, at: int) -> str:
         return "there are no powers; write the product: `2 * 2 * 2`"
     if kind == "EQUAL" and before == "NAME":
         return "compare with `==`; settings are written `name=value` inside a call"
+    if (kind, before) == ("NAME", "NUMBER") and lines.tokens[at - 1].end == lines.tokens[at].start:
+        return "numbers are decimal, with k, M or G behind them at most; a name does not begin with a digit"
     missing = before in OPERAND_END and (kind in OPERAND_END or kind in ("LPAR", "LSQB", "NOT", "SEARCH"))
     if missing and reader.accepts("COMMA") and (reader.accepts("RPAR") or reader.accepts("RSQB")):
         return "a comma is missing before it"
