@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from archdsl.analyses.channels import Segments, carried, merged, whole
 from archdsl.analyses.demand import Demand
@@ -77,8 +76,7 @@ class Value:
         return joined(parts, self._room)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A node as the pass reaches it: how it reads its operands, what they see of the image, and what it sees."""
 
     node: Node

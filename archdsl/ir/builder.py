@@ -217,8 +217,7 @@ class GraphBuilder:
         self.nodes.append(node)
         self._by_name[node.name] = node
         refs = node.refs
-        for ref, of in zip(refs, node.types, strict=True):
-            self._types[ref] = of
+        self._types.update(zip(refs, node.types, strict=True))
         return refs
 
     def size_rules(self) -> dict[str, Solutions]:
