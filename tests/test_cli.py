@@ -186,6 +186,11 @@ def test_compile_and_run(folder: Path) -> None:
     """An artifact with a report, then labels and an overlay of a drawn scene, with a warning about random weights."""
     done = archdsl("compile", "tiny.arch", "--input", "48x64", cwd=folder)
     assert "random" in done.stderr and "build/tiny" in done.stdout
+    assert "  rewrites: fold_batch_norm 1, epilogues 1\n" in done.stdout
+    assert "  looked at and left: 1; manifest.json says where and why\n" in done.stdout
+    passes = json.loads((folder / "build" / "tiny" / "manifest.json").read_text())["passes"]
+    (left,) = [declined for record in passes for declined in record["declined"]]
+    assert left[0] == "logits.conv1" and "it would take" in left[1]
     names = {p.name for p in (folder / "build" / "tiny").iterdir()}
     assert names == {"manifest.json", "graph.json", "weights.safetensors", "spec.arch", "report.html"}
     done = archdsl("run", "build/tiny", cwd=folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archdsl.lower.verify import Verification
     from archdsl.network import Network
     from archdsl.runtime.compile import Description
-    from archdsl.runtime.manifest import Choice, WeightsKind
+    from archdsl.runtime.manifest import Choice, PassRecord, WeightsKind
     from archdsl.runtime.model import CompiledModel
 
 DEFAULT_SIZE = (512, 1024)
@@ -157,16 +157,21 @@ def _tell(made: CompiledModel, target: Path) -> None:
     )
     for line in _choice(manifest.engines[0]):
         typer.echo(f"  {line}")
-    for record in manifest.passes:
-        if not record.fired and not record.declined:
-            continue
-        declined = f", not in {len(record.declined)} (the manifest says why)" if record.declined else ""
-        typer.echo(f"  {record.name}: {len(record.fired)} place{'s' * (len(record.fired) != 1)}{declined}")
+    for line in _rewrites(manifest.passes):
+        typer.echo(f"  {line}")
     if manifest.verification is not None:
         typer.echo(f"  {_proof(manifest.verification)}")
     if manifest.weights != "given":
         print(f"warning: {_RANDOM[manifest.weights]}", file=sys.stderr)
     typer.echo(f"artifact: {target}   report: {target / 'report.html'}")
+
+
+def _rewrites(passes: Sequence[PassRecord]) -> Iterator[str]:
+    """How often each rewrite was made, and how many were looked at and left."""
+    fired = [f"{record.name} {len(record.fired)}" for record in passes if record.fired]
+    yield f"rewrites: {', '.join(fired) or 'none'}"
+    if declined := sum(len(record.declined) for record in passes):
+        yield f"looked at and left: {declined}; manifest.json says where and why"
 
 
 def _choice(choice: Choice) -> Iterator[str]:

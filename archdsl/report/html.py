@@ -159,7 +159,7 @@ def _compiled(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for choice in manifest.engines:
         times = ", ".join(f"{name} {ms:.3g} ms" for name, ms in choice.milliseconds.items())
         yield f"engine of {choice.part}", f"{choice.engine}" + (f" ({times})" if times else "")
-    for record in manifest.passes:
+    for record in (found for found in manifest.passes if found.fired or found.declined):
         yield record.name, f"{_counted(len(record.fired), 'place')}, not in {len(record.declined)}"
     if manifest.verification is not None:
         yield "checked", str(manifest.verification)
