@@ -90,8 +90,8 @@ def _again(dice: Random, builder: GraphBuilder, values: list[Ref], name: str) ->
 
 
 def allowed_size(graph: Graph) -> dict[str, int]:
-    """An input size that the graph takes, near 24x32; just that where it takes none."""
-    sizes = {"H": 24, "W": 32}
+    """An input size that the graph takes, near 25x31; just that where it takes none."""
+    sizes = {"H": 25, "W": 31}
     return sizes | {name: rule.nearest(sizes[name]) or sizes[name] for name, rule in graph.size_rules}
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import random
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from archdsl.runtime import load
+from archdsl.runtime.bench.memory import MemoryMeter
 from archdsl.runtime.compile import compile
+from archdsl.runtime.engines import ENGINES, Program
+from archdsl.runtime.engines.native.emit import Step
+from archdsl.runtime.engines.native.plan import planned
+from archdsl.runtime.engines.native.units import Sized
 from nets import image, net
-from pass_nets import add, noise, random_weights, reasons
+from pass_nets import add, between, noise, plain_weights, random_weights, reasons
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.dims import symbol
-from archdsl.ir.graph import Graph, Output
+from archdsl.ir.graph import Graph, Output, Ref
 from archdsl.lower.module import build_module
 from archdsl.lower.oracle import run
 from archdsl.lower.verify import CLEAR
@@ -94,7 +101,7 @@ def _double(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def test_many_blocks_of_rows_meet_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archdsl.lower.fused._BLOCK_BYTES", 1)
+    monkeypatch.setattr("archdsl.lower.labels._BLOCK_BYTES", 1)
     graph, x = _net({"scale": 8}), noise(1, 7, 9, 13).float()
     _agree(_labels(graph, {"scores": x}), run(graph, {}, {"scores": x.double()})["y"], torch.float32)
 
@@ -106,6 +113,45 @@ def test_the_lowest_of_equal_classes_is_given() -> None:
     assert labels_of.dtype == torch.uint8 and (labels_of == 1).all()
     flat = _labels(_net({"scale": 4}, classes=300), {"scores": torch.zeros(1, 300, 5, 4)})
     assert flat.dtype == torch.int16 and (flat == 0).all()
+
+
+INCREASING: list[tuple[str, dict[str, Any]]] = [
+    ("sigmoid", {}), ("tanh", {}), ("softmax", {}), ("log_softmax", {}), ("elu", {}),
+]  # fmt: skip
+
+
+def _block(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    y = add(builder, "relu", add(builder, "bn", between(builder, x, dice)))
+    return add(builder, "concat", add(builder, "relu", between(builder, y, dice)), y), 1
+
+
+def _scored(seed: int) -> tuple[Graph, int]:
+    """A random network that ends in scores, an upsampling, and functions that change no order; and how many these."""
+    dice, builder = random.Random(seed), GraphBuilder()
+    x = builder.input("image", 3)
+    y = add(builder, "conv", x, out=8, kernel=3, stride=2)
+    for _ in range(2):
+        y, _ = _block(builder, y, dice)
+    y = add(builder, "conv", y, out=5, bias=True)
+    like, scaled = ([y, x], {}), ([y], {"scale": dice.choice([2, 3.5, (2, 5)]), "align_corners": dice.random() < 0.5})
+    operands, settings = dice.choice([like, scaled])
+    y = add(builder, "resize", *operands, **settings)
+    scores = y
+    functions = dice.choices(INCREASING, k=dice.choice([0, 1, 2]))
+    for op, given in functions:
+        y = add(builder, op, y, **given)
+    return builder.finish("Net", [Output("y", y)], {"scores": scores}), len(functions)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_labels_of_random_networks_are_those_of_their_scores(seed: int) -> None:
+    """Everything that compiling runs, in float64; of the scores before functions that saturate."""
+    graph, functions = _scored(seed)
+    weights, x = random_weights(graph), noise(2, 3, 19, 23)
+    last, each = run_passes(graph, weights, passes_for("labels"))
+    assert len(each["argmax_of_upsample"].fired) == 1 and len(each["monotone_argmax"].fired) == functions
+    scores = run(graph, weights, x, keep=["scores"])["scores"]
+    _agree(run(last.graph, last.weights, x)["y"], scores, torch.float32)
 
 
 class _Largest(TorchDispatchMode):
@@ -131,6 +177,39 @@ def test_the_full_scores_are_never_there(guided: bool) -> None:
     with _Largest():
         _labels(graph, inputs)
     assert 0 < _Largest.bytes < 19 * 384 * 640 * 4 / 4
+
+
+FULL = 19 * 1024 * 2048
+"""How many scores there are of 19 classes at 1024x2048: 80 MB in float16."""
+
+
+def _segmenter(output: str) -> tuple[Graph, dict[str, Tensor]]:
+    builder = GraphBuilder()
+    x = builder.input("image", 3)
+    y = add(builder, "resize", add(builder, "conv", x, out=19, kernel=3, stride=8), x)
+    graph = builder.finish("Net", [Output("logits", y)])
+    last, _ = run_passes(graph, plain_weights(graph), passes_for(output))
+    return last.graph, last.weights
+
+
+def test_a_call_never_holds_the_full_scores() -> None:
+    """Resident memory at the peak of a call; that of the same network giving logits shows that the meter sees them."""
+    image, peaks = torch.randn(1, 3, 1024, 2048).contiguous(memory_format=torch.channels_last), dict[str, float]()
+    for output in ("labels", "logits"):
+        graph, weights = _segmenter(output)
+        run_once = ENGINES["eager"].prepare(Program.of(graph, weights, torch.float32, torch.device("cpu")))
+        peak = MemoryMeter(torch.device("cpu")).peak_mb(partial(run_once, image))
+        if peak is None:
+            pytest.skip("no peak of resident memory is told here")
+        peaks[output] = 1e6 * peak
+    assert peaks["labels"] < FULL < 3.6 * FULL < peaks["logits"]
+
+
+def test_a_plan_of_our_kernels_has_no_room_for_the_full_scores() -> None:
+    graph, weights = _segmenter("labels")
+    plan = planned(Sized.of(graph, 1, {"H": 1024, "W": 2048}, half=False), weights, {}, 1)
+    assert [result.layout for result in plan.results.values()] == ["labels"]
+    assert 0 < plan.arena + sum(step.scratch for step in plan.steps if isinstance(step, Step)) < FULL
 
 
 def test_a_resize_that_is_read_otherwise_or_not_bilinear_stays() -> None:

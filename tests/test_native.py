@@ -14,6 +14,10 @@ from archdsl.runtime import CompiledModel, load
 from archdsl.runtime.compile import compile_graph
 from archdsl.runtime.engines import ENGINES, Program
 from archdsl.runtime.engines.native import build
+from archdsl.runtime.engines.native.descriptors import Kind
+from archdsl.runtime.engines.native.emit import Step
+from archdsl.runtime.engines.native.plan import planned
+from archdsl.runtime.engines.native.units import Sized
 from native_checks import EXACT, check, filled, graph_of, needs_kernels, noise, one, prepared, relative_error
 from random_graphs import allowed_size, random_graph, shipped
 from torch import Tensor
@@ -135,6 +139,19 @@ def test_maps_are_concatenated_and_split_in_place_or_by_copy() -> None:
         return builder.add("crop", [builder.add("sum", [y, y, y])[0]], {"size": (11, 12)})[0]
 
     check(graph_of((5,), make), noise(2, 5, 23, 31))
+
+
+@pytest.mark.parametrize(("placed", "copies"), [((1, 1), 0), ((1, 0), 1), ((0, 0), 2)])
+def test_a_concatenation_is_written_in_place_where_the_graph_says_so(placed: tuple[int, ...], copies: int) -> None:
+    builder = GraphBuilder()
+    x = builder.input("x", 16)
+    parts = [builder.add("conv", [x], {"out": 16, "kernel": 3})[0] for _ in range(2)]
+    whole = builder.add("placed_concat", parts, {"placed": placed})[0]
+    y = builder.add("max_pool", [whole], {"kernel": 3, "stride": 1})[0]
+    graph = builder.finish("Net", [Output("y", y)])
+    plan = planned(Sized.of(graph, 1, {"H": 16, "W": 16}, half=False), filled(graph), {}, 1)
+    kinds = [step.op.kind for step in plan.steps if isinstance(step, Step)]
+    assert kinds.count(Kind.AFFINE) == copies
 
 
 @needs_kernels

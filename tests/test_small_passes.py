@@ -6,7 +6,7 @@ import random
 
 import pytest
 import torch
-from pass_nets import Step, add, agree, noise, proven, random_net, random_weights, reasons
+from pass_nets import Step, add, agree, between, noise, proven, random_net, random_weights, reasons
 from random_graphs import shipped
 
 from archdsl.ir.builder import GraphBuilder
@@ -157,6 +157,27 @@ def test_operands_are_written_in_place_where_their_producer_can() -> None:
         "third": "x is input, which writes nothing; half is split, which writes nothing",
         "fourth": "twice is there twice",
     }
+
+
+def _beside(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """Branches that are written for the concatenation, and one read elsewhere as well."""
+    branches = [between(builder, x, dice) for _ in range(dice.choice([2, 3]))]
+    dice.shuffle(branches)
+    y = add(builder, "concat", *branches)
+    return add(builder, "concat", y, add(builder, "sigmoid", branches[0])), 2
+
+
+def _shown(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """Parts of another map, and one value twice."""
+    left, right = builder.add("split", [x], {"parts": 2})
+    y = add(builder, "relu", x)
+    return add(builder, "concat", add(builder, "concat", right, left), add(builder, "concat", y, y)), 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_concatenations_stay_what_they_are(seed: int) -> None:
+    graph, expected = random_net(seed, [_beside, _shown])
+    assert len(proven(placed_concat, graph, tolerance=0).fired) == expected
 
 
 def test_a_ramp_of_a_shipped_decoder_is_a_constant() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.lower import activation, convolution, fused, merge, norm, phases, pooling, resampling, reshaping
+from archdsl.lower import activation, convolution, fused, labels, merge, norm, phases, pooling, resampling, reshaping
 from archdsl.lower.registry import LOWERINGS, Applied, Lowering, Result, lowers, whole
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "activation",
     "convolution",
     "fused",
+    "labels",
     "lowers",
     "merge",
     "norm",

@@ -97,12 +97,15 @@ class _Planning:
     # ------------------------------------------------------------- places
 
     def _house(self, concat: Unit) -> None:
-        """Lets what is concatenated be written in place, where it is written by kernels and stands nowhere else yet."""
+        """Lets what is concatenated be written in place, as far as the graph says that it can and kernels write it."""
         if self._odd(self.sized.shape(concat.output)[0]):
             return
         channels = [self.sized.shape(ref)[0] for ref in concat.inputs]
-        for ref, first, count in zip(concat.inputs, accumulate(channels, initial=0), channels, strict=False):
-            free = ref not in self.homes and ref not in self.slots and concat.inputs.count(ref) == 1
+        placed = concat.settings.get("placed", (1,) * len(channels))
+        for ref, wanted, first, count in zip(
+            concat.inputs, placed, accumulate(channels, initial=0), channels, strict=False
+        ):
+            free = wanted and ref not in self.homes and ref not in self.slots and concat.inputs.count(ref) == 1
             even = not self.sized.half or first % 2 == count % 2 == 0
             if free and even and self._direct(ref):
                 self.homes[ref] = (concat.output, first)

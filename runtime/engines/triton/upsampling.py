@@ -8,7 +8,7 @@ from archdsl.runtime.kernels.triton.resize_argmax import resize_argmax
 from torch import Tensor
 
 from archdsl.ir.graph import Node
-from archdsl.lower.fused import label_type
+from archdsl.lower.labels import label_type
 from archdsl.lower.registry import Applied
 
 
