@@ -7,14 +7,16 @@ function of one position.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from archdsl.ir.graph import Graph, MapType, Node, Ref
 from archdsl.ir.ops.fused import ACTIVATIONS
 from archdsl.passes.affine import affine_of, is_affine
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, made, why_not_alone
-from archdsl.passes.infra import Declined, PassResult, Rule, Weights, until_stable
+from archdsl.passes.infra import PassResult, Rule, Weights
+from archdsl.passes.judged import Candidate, judged
 
 RESAMPLING = ("resize", "guided_upsample")
 
@@ -117,19 +119,12 @@ def exchange(pairs: Callable[[Graph], Iterable[tuple[Node, Node]]]) -> Rule:
     said to move.
     """
 
-    def sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-        declined: list[Declined] = []
+    def candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
         for first, second in pairs(graph):
             channels, positions = (second, first) if acts_on_positions(first) else (first, second)
-            alone = why_not_alone(graph, first.refs[0], second)
-            if reason := why_not_swapped(graph, weights, channels, positions) or alone:
-                declined.append(Declined(channels.name, reason))
-                continue
-            last = swapped(graph, weights, first, second)
-            if (gain := costs.gain(graph, last.graph)) > 0:
-                return PassResult(last.graph, last.weights, (channels.name,))
-            where = f"{'below' if channels is second else 'after'} {positions.name}"
-            declined.append(Declined(channels.name, f"{where} it would take {-gain * 1e6:.3g} µs more"))
-        return PassResult(graph, dict(weights), (), tuple(declined))
+            refusal = why_not_swapped(graph, weights, channels, positions)
+            refusal = refusal or why_not_alone(graph, first.refs[0], second)
+            instead = f"{'below' if channels is second else 'after'} {positions.name}"
+            yield Candidate((channels.name,), refusal, instead, partial(swapped, graph, weights, first, second))
 
-    return until_stable(sweep)
+    return judged(candidates)

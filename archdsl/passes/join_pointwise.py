@@ -5,6 +5,9 @@ It is where their results are wider than what they read, or where they read part
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,24 +15,20 @@ from archdsl.ir.graph import Graph, Node
 from archdsl.passes.commuting import is_pointwise
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, made, why_not_alone
-from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
+from archdsl.passes.infra import Pass, PassResult, Weights, register
+from archdsl.passes.judged import Candidate, judged
 from archdsl.passes.no_ops import no_ops
 
 
-def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-    declined: list[Declined] = []
+def _candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
+    def gain(last: PassResult) -> float:
+        return costs.gain(graph, no_ops(last.graph, last.weights, costs).graph)
+
     for node in graph.nodes:
-        if node.op != "add" or not all(is_pointwise(graph.by_name[ref.node]) for ref in node.inputs):
-            continue
-        convs = [graph.by_name[ref.node] for ref in node.inputs]
-        if reason := _refusal(graph, node, convs):
-            declined.append(Declined(node.name, reason))
-            continue
-        last = _joined(graph, weights, node, convs)
-        if (gain := costs.gain(graph, no_ops(last.graph, last.weights, costs).graph)) > 0:
-            return PassResult(last.graph, last.weights, (node.name,))
-        declined.append(Declined(node.name, f"over a concatenation it would take {-gain * 1e6:.3g} µs more"))
-    return PassResult(graph, dict(weights), (), tuple(declined))
+        if node.op == "add" and all(is_pointwise(graph.by_name[ref.node]) for ref in node.inputs):
+            convs = [graph.by_name[ref.node] for ref in node.inputs]
+            rewrite = partial(_joined, graph, weights, node, convs)
+            yield Candidate((node.name,), _refusal(graph, node, convs), "over a concatenation", rewrite, gain)
 
 
 def _refusal(graph: Graph, node: Node, convs: list[Node]) -> str:
@@ -66,6 +65,6 @@ join_pointwise = register(
         needs="nothing",
         rewrites="conv1x1(a) + conv1x1(b) to conv1x1(concat(a, b)), where that is less work",
         promises="equal outputs up to rounding",
-        rule=until_stable(_sweep),
+        rule=judged(_candidates),
     )
 )

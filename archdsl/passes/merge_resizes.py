@@ -5,27 +5,24 @@ A resize is linear in the values. DWRSeg's reading R1 brings four maps from two 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from archdsl.ir.graph import Graph, Node, Ref
 from archdsl.passes.commuting import RESAMPLING
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, lone_reader, made
-from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
+from archdsl.passes.infra import Pass, PassResult, Weights, register
+from archdsl.passes.judged import Candidate, judged
 
 
-def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-    declined: list[Declined] = []
+def _candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
     for node in graph.nodes:
-        if node.op not in ("add", "sum"):
-            continue
-        for alike in _alike(graph, node):
-            last = _merged(graph, weights, node, alike)
-            if costs.gain(graph, last.graph) > 0:
-                return PassResult(last.graph, last.weights, (node.name,))
-            declined.append(Declined(node.name, "the sum at the size that is read would take longer"))
-    return PassResult(graph, dict(weights), (), tuple(declined))
+        for alike in _alike(graph, node) if node.op in ("add", "sum") else ():
+            rewrite = partial(_merged, graph, weights, node, alike)
+            yield Candidate((node.name,), "", "at the size that is read", rewrite)
 
 
 def _alike(graph: Graph, node: Node) -> list[list[Node]]:
@@ -64,6 +61,6 @@ merge_resizes = register(
         needs="nothing",
         rewrites="resize(a) + resize(b) to resize(a + b), for equal sizes and settings, where that is less work",
         promises="equal outputs up to rounding",
-        rule=until_stable(_sweep),
+        rule=judged(_candidates),
     )
 )

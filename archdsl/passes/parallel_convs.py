@@ -5,6 +5,8 @@ Where each is followed by an activation of its own, one for all is possible only
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,22 +15,22 @@ from archdsl.ir.graph import Graph, Node, Ref
 from archdsl.ir.ops.fused import ACTIVATIONS
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, is_output, lone_reader, made
-from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
+from archdsl.passes.infra import Pass, PassResult, Weights, register
+from archdsl.passes.judged import Candidate, judged
 
 _SLIDES = ("kernel", "stride", "padding", "dilation")
 
 
-def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-    declined: list[Declined] = []
+def _candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
     for group in _groups(graph):
-        last = _merged(graph, weights, group)
-        # parts of a map in channels_last do not lie together, and most kernels copy them first
-        copied = sum(costs.copy(graph, conv.refs[0]) for conv in group)
-        if (gain := costs.gain(graph, last.graph) - copied) > 0:
-            return PassResult(last.graph, last.weights, tuple(conv.name for conv in group))
-        others = " and ".join(conv.name for conv in group[1:])
-        declined.append(Declined(group[0].name, f"as one with {others} it would take {-gain * 1e6:.3g} µs more"))
-    return PassResult(graph, dict(weights), (), tuple(declined))
+        first, *others = (conv.name for conv in group)
+        instead, rewrite = f"as one with {' and '.join(others)}", partial(_merged, graph, weights, group)
+        yield Candidate((first, *others), "", instead, rewrite, partial(_gain, graph, group, costs))
+
+
+def _gain(graph: Graph, group: list[Node], costs: Costs, last: PassResult) -> float:
+    # parts of a map in channels_last do not lie together, and most kernels copy them first
+    return costs.gain(graph, last.graph) - sum(costs.copy(graph, conv.refs[0]) for conv in group)
 
 
 def _groups(graph: Graph) -> list[list[Node]]:
@@ -79,6 +81,6 @@ parallel_convs = register(
         needs="normalisations folded",
         rewrites="dense convolutions of one value with the same window to one and a split, where that is less work",
         promises="equal outputs up to rounding",
-        rule=until_stable(_sweep),
+        rule=judged(_candidates),
     )
 )

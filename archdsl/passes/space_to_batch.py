@@ -8,8 +8,9 @@ ones; oneDNN's are not, so that no network is rewritten for a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import lcm
 from typing import cast
 
@@ -19,7 +20,8 @@ from archdsl.ir.ops.fused import ACTIVATIONS
 from archdsl.passes.affine import is_affine
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, is_output, made
-from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
+from archdsl.passes.infra import Pass, PassResult, Weights, register
+from archdsl.passes.judged import Candidate, judged
 
 _EACH_VALUE = (*ACTIVATIONS, "elu", "prelu", "identity")
 _EACH_POSITION = ("add", "sub", "mul", "div", "sum", "concat", "softmax", "log_softmax", "mean", "max")
@@ -44,28 +46,24 @@ class _Run:
         return [node for node in self.nodes if read(node.refs[0])]
 
 
-def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-    declined: list[Declined] = []
+def _candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
     for run in _runs(graph):
-        if reason := _refusal(graph, run, costs):
-            declined.append(Declined(run.dense[0].name, reason))
-            continue
-        last = _rewritten(graph, weights, run)
-        return PassResult(last.graph, last.weights, tuple(node.name for node in run.dense))
-    return PassResult(graph, dict(weights), (), tuple(declined))
+        names, rewrite = tuple(node.name for node in run.dense), partial(_rewritten, graph, weights, run)
+        instead = "on phases, dense but for the copies,"
+        yield Candidate(names, _uneven(graph, run), instead, rewrite, partial(_gain, graph, run, costs))
 
 
-def _refusal(graph: Graph, run: _Run, costs: Costs) -> str:
+def _gain(graph: Graph, run: _Run, costs: Costs, last: PassResult) -> float:
+    """What dense convolutions save, less the copies: of `last`, the types tell no sizes, which are of single phases."""
+    copies = costs.copy(graph, run.start) + sum(costs.copy(graph, node.refs[0]) for node in run.left_by(graph))
+    return costs.seconds(graph, run.dense) - replace(costs, dilated=1.0).seconds(graph, run.dense) - copies
+
+
+def _uneven(graph: Graph, run: _Run) -> str:
+    """Why phases are not all alike; empty when they are. What lies beyond a shorter one is no zero after a bias."""
     of = graph.type_of(run.start)
     uneven = [str(size) for size in (of.height, of.width) if not _always_multiple(graph, size, run.rate)]
-    if uneven:
-        # the last phases would be shorter, and what lies beyond them is no zero after the first bias
-        return f"{uneven[0]} is no multiple of its rate {run.rate} for every input size"
-    saved = costs.seconds(graph, run.dense) - replace(costs, dilated=1.0).seconds(graph, run.dense)
-    copies = costs.copy(graph, run.start) + sum(costs.copy(graph, node.refs[0]) for node in run.left_by(graph))
-    if saved <= copies:
-        return f"copies take {copies * 1e6:.3g} µs, and dense convolutions save {saved * 1e6:.3g} µs"
-    return ""
+    return f"{uneven[0]} is no multiple of its rate {run.rate} for every input size" if uneven else ""
 
 
 def _runs(graph: Graph) -> list[_Run]:
@@ -169,6 +167,6 @@ space_to_batch = register(
         needs="sizes that the rate divides at every input size, and dense kernels faster than dilated ones",
         rewrites="runs of convolutions of one rate, with what acts on each position between, to dense ones on phases",
         promises="the same sums, in the order that dense kernels have",
-        rule=until_stable(_sweep),
+        rule=judged(_candidates),
     )
 )

@@ -5,34 +5,32 @@ It is where an operand was resized: its share of the convolution can then be don
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from archdsl.ir.graph import Graph, Node
 from archdsl.passes.below_upsample import below_upsample
 from archdsl.passes.commuting import RESAMPLING, is_pointwise
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, lone_reader, made, why_not_alone
-from archdsl.passes.infra import Declined, Pass, PassResult, Weights, register, until_stable
+from archdsl.passes.infra import Pass, PassResult, Weights, register
+from archdsl.passes.judged import Candidate, judged
 from archdsl.passes.slices import concat_of, over_some
 
 
-def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
+def _candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
     # an engine may write the concatenation in place: what replaces it has to be less than nothing
-    strict, declined = replace(costs, free_concat=True), list[Declined]()
-    together = below_upsample(graph, weights, costs)
+    strict, together = replace(costs, free_concat=True), below_upsample(graph, weights, costs)
+
+    def gain(last: PassResult) -> float:
+        return strict.gain(together.graph, below_upsample(last.graph, last.weights, costs).graph)
+
     for conv in graph.nodes:
         concat = concat_of(graph, conv) if is_pointwise(conv) else None
-        if concat is None:
-            continue
-        if reason := why_not_alone(graph, concat.refs[0], conv):
-            declined.append(Declined(conv.name, reason))
-            continue
-        last = _apart(graph, weights, conv, concat)
-        moved = below_upsample(last.graph, last.weights, costs)
-        if (gain := strict.gain(together.graph, moved.graph)) > 0:
-            return PassResult(last.graph, last.weights, (conv.name,))
-        declined.append(Declined(conv.name, f"as a sum it would take {-gain * 1e6:.3g} µs more"))
-    return PassResult(graph, dict(weights), (), tuple(declined))
+        if concat is not None:
+            refusal = why_not_alone(graph, concat.refs[0], conv)
+            yield Candidate((conv.name,), refusal, "as a sum", partial(_apart, graph, weights, conv, concat), gain)
 
 
 def _apart(graph: Graph, weights: Weights, conv: Node, concat: Node) -> PassResult:
@@ -67,6 +65,6 @@ split_pointwise = register(
         needs="nothing; below_upsample after it",
         rewrites="conv1x1(concat(a, b)) to conv1x1(a) + conv1x1(b), where that is less work",
         promises="equal outputs up to rounding",
-        rule=until_stable(_sweep),
+        rule=judged(_candidates),
     )
 )
