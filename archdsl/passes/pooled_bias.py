@@ -6,27 +6,26 @@ the same at every position, where no padding is read: conv(concat(x, spread(p)))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from archdsl.ir.graph import Graph, Node, Ref
 from archdsl.passes.costs import Costs
 from archdsl.passes.edit import Edit, made, why_not_alone
-from archdsl.passes.infra import Pass, PassResult, Weights, register, until_stable
+from archdsl.passes.infra import Pass, PassResult, Weights, register
+from archdsl.passes.judged import Candidate, judged
 from archdsl.passes.slices import concat_of, over_some, slice_of
 
 
-def _sweep(graph: Graph, weights: Weights, costs: Costs) -> PassResult:
-    edit = Edit.of(graph, weights)
+def _candidates(graph: Graph, weights: Weights, costs: Costs) -> Iterator[Candidate]:
     for conv in graph.nodes:
         concat = concat_of(graph, conv)
         spread = [] if concat is None else [i for i, ref in enumerate(concat.inputs) if _pooled(graph, ref) is not None]
-        if concat is None or not spread:
-            continue
-        if reason := _refusal(graph, conv, concat, spread):
-            edit.decline(conv, reason)
-        elif edit.free(conv, concat):
-            _rewrite(edit, conv, concat, spread)
-    return edit.finish()
+        if concat is not None and spread:
+            names = [graph.by_name[concat.inputs[i].node].name for i in spread]
+            refusal = _refusal(graph, conv, concat, spread)
+            rewrite = partial(_rewritten, graph, weights, conv, concat, spread)
+            yield Candidate((*names,), refusal, f"as a bias of {conv.name}", rewrite)
 
 
 def _pooled(graph: Graph, ref: Ref) -> Ref | None:
@@ -46,21 +45,18 @@ def _refusal(graph: Graph, conv: Node, concat: Node, spread: Sequence[int]) -> s
     return why_not_alone(graph, concat.refs[0], conv)
 
 
-def _rewrite(edit: Edit, conv: Node, concat: Node, spread: Sequence[int]) -> None:
-    graph = edit.graph
+def _rewritten(graph: Graph, weights: Weights, conv: Node, concat: Node, spread: Sequence[int]) -> PassResult:
+    edit, of = Edit.of(graph, weights), conv.types[0]
     rest = [i for i in range(len(concat.inputs)) if i not in spread]
     nodes, result = over_some(edit, conv, concat, rest, f"{conv.name}.map", bias=bool(conv["bias"]))
-    of = conv.types[0]
-    for number, operand in enumerate(spread):
+    for operand in spread:
         bias = _bias(edit, conv, concat, operand)
-        last = number == len(spread) - 1
-        name = conv.name if last else edit.fresh(f"{conv.name}.sum")
+        name = conv.name if operand == spread[-1] else edit.fresh(f"{conv.name}.sum")
         total = made(name, "add", [result, bias.refs[0]], [of, bias.types[0]], origin=conv.origin)
         nodes += [bias, total]
         result = total.refs[0]
     edit.put(conv, *nodes)
-    edit.take(concat)
-    edit.fired.extend(graph.by_name[concat.inputs[i].node].name for i in spread)
+    return edit.finish()
 
 
 def _bias(edit: Edit, conv: Node, concat: Node, operand: int) -> Node:
@@ -81,6 +77,6 @@ pooled_bias = register(
         needs="what stands between the concatenation and its convolution folded",
         rewrites="conv(concat(x, resize(p))) with p of extent 1 to conv(x) + conv(p), where no padding is read",
         promises="equal outputs up to rounding; one full-size operand less",
-        rule=until_stable(_sweep),
+        rule=judged(_candidates),
     )
 )
