@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
 from typing import Any, cast
 
 import torch
@@ -23,7 +25,9 @@ MOST_PIXELS = {1: 24, 2: 14, 3: 9}
 
 _FEW_PIXELS = 112  # of a piece of work: several blocks, and their input stays in the first cache
 _WEIGHTS_IN_CACHE = 512 << 10
-_TRANSFORMED_IN_CACHE = 384 << 10
+_TRANSFORMED_IN_CACHE = {2: 384 << 10, 4: 704 << 10}
+_LARGE_TILE_CHANNELS = 320
+_FEWER = 0.85
 _THIN = 8
 
 
@@ -279,22 +283,36 @@ def winograd(emitter: Emitter, unit: Unit, x: Value, made: Value) -> None:
     logical = emitter.sized.shape(unit.output)[0]
     shape = Shape.of(1, logical, x.c, x.c, False)
     second = emitter.second(unit, made)
-    step = emitter.step(Kind.WINOGRAD, x, made, second, **_finish(unit))
+    tile = _tile(emitter, unit, x, made)
+    step = emitter.step(Kind.WINOGRAD, x, made, second, **_finish(unit), option=tile)
     windowed(step, unit.settings)
     _cut(step, shape)
-    _weights(emitter, unit, step, shape, pack.packed_winograd, "winograd")
-    _tiles(emitter, step, shape)
+    _weights(emitter, unit, step, shape, partial(pack.packed_winograd, tile=tile), f"winograd {tile}")
+    _tiles(emitter, step, shape, tile)
 
 
-def _tiles(emitter: Emitter, step: Step, shape: Shape) -> None:
+def _tile(emitter: Emitter, unit: Unit, x: Value, made: Value) -> int:
+    """Results of a tile along an axis: 4 where that is fewer products, and their weights are not too many to fetch."""
+    products = {tile: _tile_count(unit.settings["dilation"], made, tile) * (tile + 2) ** 2 for tile in (2, 4)}
+    large = not emitter.sized.half and x.c <= _LARGE_TILE_CHANNELS
+    return 4 if large and products[4] < _FEWER * products[2] else 2
+
+
+def _tile_count(dilation: tuple[int, int], made: Value, tile: int) -> int:
+    down, across = (
+        rate * ceil(ceil(size / rate) / tile) for rate, size in zip(dilation, (made.h, made.w), strict=True)
+    )
+    return made.n * down * across
+
+
+def _tiles(emitter: Emitter, step: Step, shape: Shape, tile: int) -> None:
     """Tiles of a piece: whole blocks of the inner kernel, as many as leave their transforms in the second cache."""
-    most = MOST_PIXELS[shape.vectors]
-    per_tile = 16 * (shape.run * emitter.item + shape.panel * 4)
-    total = step.op.output.n * -(-step.op.output.h // 2) * -(-step.op.output.w // 2)
-    fair = total // (4 * emitter.threads * most)
-    tiles = most * max(1, min(_TRANSFORMED_IN_CACHE // per_tile // most, fair))
+    most, positions = MOST_PIXELS[shape.vectors], (tile + 2) ** 2
+    per_tile = positions * (shape.run * emitter.item + shape.panel * 4)
+    fair = _tile_count(tuple(step.op.dilation), step.made, tile) // (4 * emitter.threads * most)
+    tiles = most * max(1, min(_TRANSFORMED_IN_CACHE[tile] // per_tile // most, fair))
     step.op.columns, step.op.panel_span = tiles, shape.panels
-    step.scratch = 16 * (tiles * (shape.run * emitter.item + shape.panel * 4) + 2 * 32 * 4) + 64
+    step.scratch = tiles * per_tile + positions * 2 * 32 * 4 + 64
 
 
 def depthwise(emitter: Emitter, unit: Unit, reads: list[Value], made: Value) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, cast
 
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor
 
 LANES = 16
 
-# Lavin & Gray 2016, section 4.1: the transform of weights of F(2x2, 3x3)
-_WINOGRAD = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
+_POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 0.75, -0.75, 1.25, -1.25)}
+"""Where the transforms for tiles of so many results evaluate polynomials, besides infinity."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,21 @@ def packed(weight: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
     return _in_lines(taps, shape, dtype)
 
 
-def packed_winograd(weight: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
-    """The same layout for 3x3 weights in the transformed domain: 16 positions instead of 9 taps."""
-    transform = weight.new_tensor(_WINOGRAD)
+def weight_transform(tile: int) -> Tensor:
+    """[tile + 2, 3] in float64: the transform of 3 weights for `tile` results (Lavin & Gray 2016, section 4)."""
+    points = _POINTS[tile]
+    rows = [[1.0, point, point**2] for point in points]
+    factors = [prod(point - other for other in points if other != point) for point in points]
+    scaled = [[each / factor for each in row] for row, factor in zip(rows, factors, strict=True)]
+    # the kernels give the first position of tiles of 2 the other sign
+    return torch.tensor([*scaled, [0.0, 0.0, 1.0]], dtype=torch.float64) * (
+        torch.tensor([[-1.0], [1.0], [1.0], [1.0]], dtype=torch.float64) if tile == 2 else 1.0
+    )
+
+
+def packed_winograd(weight: Tensor, shape: Shape, dtype: torch.dtype, tile: int) -> Tensor:
+    """The same layout for 3x3 weights in the transformed domain: (tile + 2)² positions instead of 9 taps."""
+    transform = weight_transform(tile)
     moved = torch.einsum("ia,ocab,jb->oijc", transform, weight, transform).flatten(1, 2)
     moved = F.pad(moved, (0, shape.run - moved.shape[-1], 0, 0, 0, shape.panels * shape.panel - len(moved)))
     return _in_lines(moved[None], shape, dtype)

@@ -20,7 +20,7 @@ _WINDOWS = (Kind.CONV, Kind.DEPTHWISE, Kind.POOL)
 _AGAIN = 1.07
 """Work in strips over work in one piece, at most."""
 
-_LOCAL_BYTES = 640 << 10  # most of a second cache of 1 MiB
+_LOCAL_BYTES = 832 << 10  # most of a second cache of 1 MiB
 _SAVED_BYTES = 1 << 20
 _LEAST_ROWS = 32
 

@@ -38,7 +38,7 @@ struct Op {
     int64_t rows, columns, panel_span;    // of a piece of work
     int64_t panels_outside;               // the order of loops: weights stay in cache, or pixels do
     int64_t weights_image;                // elements from one sample's weights to the next, 0 where shared
-    int64_t option;                       // by kind: binary operator, pool is a maximum, corners aligned, labels
+    int64_t option;                       // by kind: binary operator, pool is a maximum, corners aligned, labels, tile
     int64_t pieces, sums_channels;        // of partial sums: how many per image, and elements in each
     float unit[2];                        // input pixels per unit of an offset
     double step[2];                       // input pixels per output pixel
