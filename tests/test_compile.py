@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -13,10 +14,13 @@ from torch import Tensor
 
 import archdsl
 from archdsl.diagnostics import ArchError, InternalError
+from archdsl.ir.graph import Graph
 from archdsl.lower.module import build_module
 from archdsl.lower.oracle import run
 from archdsl.lower.verify import verification_size, verify
 from archdsl.lower.weights import initial_weights
+from archdsl.passes import Costs, Pass, PassResult, add, infra
+from archdsl.passes.edit import Edit
 
 
 def test_compiling_folds_verifies_and_keeps_the_outputs() -> None:
@@ -34,6 +38,40 @@ def test_compiling_folds_verifies_and_keeps_the_outputs() -> None:
     result = model.manifest.verification
     assert result is not None and result.passed and result.every_tap and 0 < result.error < 1e-5
     assert model.manifest.engines[0].own and model.manifest.engines[0].engine in model.manifest.engines[0].milliseconds
+
+
+@pytest.fixture
+def relus() -> Iterator[Callable[[bool], None]]:
+    """Adds a pass of a user's own that looks at each relu, and leaves it out if told to."""
+
+    def added(dropped: bool) -> None:
+        def rule(graph: Graph, weights: infra.Weights, costs: Costs) -> PassResult:
+            edit = Edit.of(graph, weights)
+            for node in graph.nodes:
+                if node.op == "relu":
+                    edit.fired.append(node.name)
+                    if dropped:
+                        edit.read_instead(node.refs[0], node.inputs[0])
+            return edit.finish()
+
+        add(Pass("relus", "", "looks at relu", "", rule))
+
+    yield added
+    infra.ADDED.remove(infra.PASSES.pop("relus"))
+
+
+def test_a_pass_that_a_user_adds_runs_in_every_compile(relus: Callable[[bool], None]) -> None:
+    relus(False)
+    (record,) = [record for record in compiled().manifest.passes if record.name == "relus"]
+    assert record.fired == ["s4.relu1"]
+    with pytest.raises(ValueError, match="there is a pass relus already"):
+        add(infra.PASSES["relus"])
+
+
+def test_a_pass_that_a_user_adds_is_verified_like_the_others(relus: Callable[[bool], None]) -> None:
+    relus(True)
+    with pytest.raises(InternalError):
+        compiled()
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -87,8 +87,10 @@ class NameMap:
         """The map in a TOML file. Raises ArchError E0813, with the place where a rule is wrong."""
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise _bad(f"the name map {path} cannot be read: {error}") from error
+        except OSError as error:
+            raise _bad(f"the name map {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise _bad(f"the name map {path} cannot be read: it is not UTF-8 text") from error
         return cls.parse(text, str(path))
 
     @classmethod

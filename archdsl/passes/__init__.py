@@ -13,7 +13,7 @@ from archdsl.passes.fold_into_next import fold_into_next
 from archdsl.passes.fold_scalar import fold_scalar
 from archdsl.passes.gates import gates
 from archdsl.passes.inference_only import inference_only
-from archdsl.passes.infra import PASSES, Declined, Pass, PassResult, register, run_passes
+from archdsl.passes.infra import PASSES, Declined, Pass, PassResult, add, register, run_passes
 from archdsl.passes.join_pointwise import join_pointwise
 from archdsl.passes.labels import as_scores, labels
 from archdsl.passes.merge_resizes import merge_resizes
@@ -36,6 +36,7 @@ __all__ = [
     "Declined",
     "Pass",
     "PassResult",
+    "add",
     "after_shrinking",
     "argmax_of_upsample",
     "as_scores",

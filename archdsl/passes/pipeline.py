@@ -14,7 +14,7 @@ from archdsl.passes.fold_into_next import fold_into_next
 from archdsl.passes.fold_scalar import fold_scalar
 from archdsl.passes.gates import gates
 from archdsl.passes.inference_only import inference_only
-from archdsl.passes.infra import Pass
+from archdsl.passes.infra import ADDED, Pass
 from archdsl.passes.join_pointwise import join_pointwise
 from archdsl.passes.labels import labels
 from archdsl.passes.merge_resizes import merge_resizes
@@ -50,7 +50,7 @@ _RESTRUCTURE = [
 
 
 def passes_for(output: str) -> list[Pass]:
-    """The passes for a network that gives "logits" or "labels"."""
+    """The passes for a network that gives "logits" or "labels", with those that users added."""
     wanted = [labels] if output == "labels" else []
     classes = [monotone_argmax, argmax_of_upsample] if output == "labels" else []
     return [
@@ -59,6 +59,7 @@ def passes_for(output: str) -> list[Pass]:
         *_TIDY,
         *_FOLD,
         *_RESTRUCTURE,
+        *ADDED,
         *classes,
         gates,
         epilogues,
