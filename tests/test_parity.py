@@ -16,7 +16,9 @@ import torch
 from golden import ROOT, name_map, network
 
 from archdsl.ir.graph import Graph
+from archdsl.lower.guess import propose
 from archdsl.lower.import_weights import ImportReport, import_weights
+from archdsl.lower.name_map import NameMap
 from archdsl.lower.oracle import run
 from archdsl.zoo import cited
 
@@ -92,3 +94,24 @@ def test_same_weights_same_numbers(name: str, size: str, folder: Path) -> None:
     assert result.numel() == np.prod(known["shape"])
     found = result.flatten()[torch.from_numpy(drawn.places(result.numel()))].double().numpy()
     assert np.abs(found - samples[size]).max() / known["rms"] <= max(1e-4, 20 * known["noise"])
+
+
+# references that define alike layers in another order than they run in, and call them by nothing that tells
+MISLEADING = {"deeplabv3plus_xception", "pidnet_m", "pidnet_s", "sfnet"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in RECORDS if name not in MISLEADING | HEAVY])
+def test_a_guess_finds_what_the_map_says(name: str, folder: Path) -> None:
+    """As if no map shipped: every layer goes where its map sends it."""
+    meta, _ = drawn.recorded(name)
+    state = drawn.state(meta["state"], meta["gain"])
+    spec, variant, parameters, map_ = RECORDS[name]
+    graph = network(f"{spec}.arch", variant, **parameters)
+    guessed, declared = NameMap.parse(propose(graph, state, ordered=True).text), name_map(map_)
+    wrong = {}
+    for key in state:
+        found, known = (None if given.ignores(key) else given.find(key) for given in (guessed, declared))
+        if found is not None and known is not None and known[1] != found[1]:
+            wrong[key] = found[1], known[1]
+    assert wrong == {}

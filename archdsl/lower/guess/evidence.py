@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from archdsl.lower.guess.layers import Kind, Layer
 
-AROUND, BESIDE, CALLED, TURN = 2.0, 1.0, 1.0, 1.5
+AROUND, BESIDE, CALLED, TURN = 2.0, 0.5, 1.5, 1.5
 """What containers, neighbours, names and order count, each from 0 to 1; set by the references at hand."""
+
+FEW = 8
+"""Among fewer layers than these, a place more or less means less than a share of them."""
 
 Match = Mapping[int, int]
 
@@ -86,7 +89,7 @@ class View:
         """Foreign layers in the order of their turns against ours, all of one kind."""
         own, beside = (np.array([[rule(i, j) for j in columns] for i in rows]) for rule in (self._own, self._beside))
         places = np.abs(np.arange(len(rows))[:, None] - np.arange(len(columns))[None])
-        return Scores(own, BESIDE * beside, -TURN * places / max(len(rows), len(columns)))
+        return Scores(own, BESIDE * beside, -TURN * places / max(len(rows), len(columns), FEW))
 
     def _own(self, i: int, j: int) -> float:
         return AROUND * self._around(i, j) + CALLED * self.evidence.called(i, j)

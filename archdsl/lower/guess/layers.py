@@ -64,9 +64,10 @@ class Layer:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words and numbers of the path."""
+        """The words and numbers of the path, and its parts that have several."""
         found = _WORD.findall(_CAPITAL.sub(" ", self.path).lower())
-        return frozenset(_SYNONYMS.get(word, word) for word in found)
+        parts = (part for part in self.path.lower().split(".") if len(_WORD.findall(part)) > 1)
+        return frozenset(_SYNONYMS.get(word, word) for word in (*found, *parts))
 
 
 def gathered(shapes: Mapping[str, Shape]) -> list[Layer]:

@@ -14,7 +14,7 @@ from archdsl.lower.guess.layers import STATISTICS, Kind, Layer, by_kind, natural
 from archdsl.lower.guess.order import orders
 
 ROUNDS = 5
-BETTER = 1.001
+BETTER = 1.005
 """By how much another order must explain more than the one before it to be believed."""
 MARGIN = 0.02
 """Two layers that could change places for less than this are told apart by too little."""
