@@ -50,9 +50,10 @@ def state(rows: Iterable[Sequence[Any]], gain: float) -> dict[str, Tensor]:
     return {row[0]: tensor(row[-1] if len(row) > 4 else row[0], *row[1:4], gain) for row in rows}
 
 
-def image(height: int, width: int) -> NDArray[np.float32]:
-    """Standard normal, [1, 3, height, width]."""
-    return _dice(f"image {height}x{width}").standard_normal((1, 3, height, width)).astype(np.float32)
+def image(height: int, width: int, spread: float = 1.0) -> NDArray[np.float32]:
+    """Normal numbers around zero, [1, 3, height, width]."""
+    drawn = _dice(f"image {height}x{width}").standard_normal((1, 3, height, width))
+    return (spread * drawn).astype(np.float32)
 
 
 def places(elements: int) -> NDArray[np.intp]:

@@ -30,7 +30,7 @@ class Reference:
     """How a reference is built: its module, what to call in it, the sizes to run, and packages to leave out.
 
     `gain` scales what is drawn for convolutions, so that neither the outputs nor the noise of float32 explode.
-    Tensors whose names hold `own` keep their values.
+    Tensors whose names hold `own` keep their values; `spread` is the standard deviation of the image.
     """
 
     module: str
@@ -40,6 +40,7 @@ class Reference:
     absent: tuple[str, ...] = ()
     path: str = "."
     own: str | None = None
+    spread: float = 1.0
 
 
 def bisenetv1(module: Any) -> nn.Module:
@@ -110,6 +111,9 @@ class PlainNorm(nn.BatchNorm2d):
 
 REFERENCES = {
     "bisenetv1": Reference("lib.models.bisenetv1", bisenetv1, ((64, 128), (256, 512)), 1.2, ("torchvision",)),
+    # needs its own extension, `permuto_cpp`, which computes in float32 alone. Colours that lie far apart would leave
+    # corners of the lattice to one pixel each, and whether such a corner exists can turn on rounding
+    "crf_rnn": Reference("crfasrnn.crfasrnn_model", lambda m: m.CrfRnnNet(), ((64, 128), (97, 161)), 1.0, spread=8.0),
     "ddrnet23": Reference("DDRNet_23", lambda m: m.DualResNet_imagenet(), EVEN, 0.9, path="segmentation"),
     "pidnet_s": Reference("models.pidnet", lambda m: m.get_pred_model("pidnet_s", 19), EVEN, 0.9),
     "pidnet_m": Reference("models.pidnet", lambda m: m.get_pred_model("pidnet_m", 19), EVEN, 0.9),
@@ -201,14 +205,22 @@ def record(name: str, folder: Path) -> None:
     inner.load_state_dict(drawn.state(state, reference.gain), strict=reference.own is None)
     outputs, samples = {}, {}
     for height, width in reference.sizes:
-        double, single = (run(model.to(dtype), height, width) for dtype in (torch.float64, torch.float32))
+        double, single = (
+            run(model.to(dtype), height, width, reference.spread) for dtype in (torch.float64, torch.float32)
+        )
         rms = double.square().mean().sqrt().item()
         noise = (single - double).abs().max().item() / rms
         size = f"{height}x{width}"
         outputs[size] = {"shape": list(double.shape), "rms": rms, "noise": noise}
         samples[size] = double.flatten()[drawn.places(double.numel())].numpy()
         print(f"{name} {size} {list(double.shape)} rms {rms:.3g} noise {noise:.1e}")
-    meta = {"commit": commit(folder), "gain": reference.gain, "state": state, "outputs": outputs}
+    meta = {
+        "commit": commit(folder),
+        "gain": reference.gain,
+        "spread": reference.spread,
+        "state": state,
+        "outputs": outputs,
+    }
     text = np.frombuffer(json.dumps(meta, separators=(",", ":")).encode(), np.uint8)
     np.savez_compressed(drawn.FOLDER / f"{name}.npz", meta=text, **samples)
 
@@ -220,10 +232,10 @@ def commit(folder: Path) -> str:
 
 
 @torch.no_grad()
-def run(model: nn.Module, height: int, width: int) -> Tensor:
+def run(model: nn.Module, height: int, width: int, spread: float) -> Tensor:
     """The first output, in float64."""
     dtype = next(model.parameters()).dtype
-    result: Any = model(torch.from_numpy(drawn.image(height, width)).to(dtype))
+    result: Any = model(torch.from_numpy(drawn.image(height, width, spread)).to(dtype))
     first: Tensor = result if isinstance(result, Tensor) else result[0]
     return first.double()
 

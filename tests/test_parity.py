@@ -25,6 +25,7 @@ from archdsl.zoo import cited
 # record -> spec, network (None: its first), parameters, map
 RECORDS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
     "bisenetv1": ("zoo/bisenetv1", None, {}, "bisenetv1"),
+    "crf_rnn": ("zoo/crf_rnn", None, {}, "crf_rnn"),
     "ddrnet23": ("zoo/ddrnet", "DDRNet23", {}, "ddrnet"),
     "deeplabv3plus_mobilenet": ("zoo/deeplabv3plus", "DeepLabV3PlusMobileNetV2", {}, "deeplabv3plus"),
     "deeplabv3plus_resnet": ("zoo/deeplabv3plus", None, {}, "deeplabv3plus"),
@@ -46,7 +47,7 @@ RECORDS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
     "swiftnet": ("zoo/swiftnet", None, {}, "swiftnet"),
     "unet": ("zoo/unet", None, {}, "unet"),
 }
-HEAVY = {"deeplabv3plus_resnet", "deeplabv3plus_xception", "fcn8s", "pidnet_m", "unet"}
+HEAVY = {"crf_rnn", "deeplabv3plus_resnet", "deeplabv3plus_xception", "fcn8s", "pidnet_m", "unet"}
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +90,8 @@ def test_same_weights_same_numbers(name: str, size: str, folder: Path) -> None:
     meta, samples = drawn.recorded(name)
     graph, report = imported(name, folder)
     height, width = map(int, size.split("x"))
-    result = next(iter(run(graph, report.state, torch.from_numpy(drawn.image(height, width))).values()))
+    image = torch.from_numpy(drawn.image(height, width, meta.get("spread", 1.0)))
+    result = next(iter(run(graph, report.state, image).values()))
     known = meta["outputs"][size]
     assert result.numel() == np.prod(known["shape"])
     found = result.flatten()[torch.from_numpy(drawn.places(result.numel()))].double().numpy()

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from archdsl.lower import activation, convolution, fused, labels, merge, norm, phases, pooling, resampling, reshaping
+from archdsl.lower import (
+    activation,
+    convolution,
+    filters,
+    fused,
+    labels,
+    merge,
+    norm,
+    phases,
+    pooling,
+    resampling,
+    reshaping,
+)
 from archdsl.lower.registry import LOWERINGS, Applied, Lowering, Result, lowers, whole
 
 __all__ = [
@@ -12,6 +24,7 @@ __all__ = [
     "Result",
     "activation",
     "convolution",
+    "filters",
     "fused",
     "labels",
     "lowers",
