@@ -25,7 +25,10 @@ from archdsl.spec import Spec
 
 ROOT = Path(__file__).parents[1] / "specs"
 FILES = sorted(ROOT.rglob("*.arch"))
-HEAVY = {"DeepLabV3Plus", "DeepLabV3PlusXception", "ICNet", "SegNet"}
+HEAVY = {
+    *("Adelaide", "CRFRNN", "DeepLabV3Plus", "DeepLabV3PlusXception", "Dilation10", "FCN8s", "ICNet", "SegNet"),
+    *("SQNet", "UNet"),
+}
 """Networks that are run in the slow tests only, as are the variants of a file's first network."""
 QUICK = {"ICNetAdaptive"}
 """Variants that are run in the quick ones."""
