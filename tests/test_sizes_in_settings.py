@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from said import only
 
 import archdsl
+from archdsl.lower.fx import lower_fx
 from archdsl.network import Network
 
 
@@ -76,3 +77,10 @@ def test_the_larger_of_two_sizes_where_one_always_is() -> None:
     assert str(net("resize(size=(max(H, H // 2), min([W // 2 + 1, W + 1])))").ir.nodes[-1].types[0]) == (
         "[3, H, ⌊W/2⌋ + 1]"
     )
+
+
+def test_numbers_of_the_text_reach_torch_as_plain_integers() -> None:
+    """An integer that knows its place in the text is one for torch.export, too, beside an open size."""
+    lowered = lower_fx(net("pad(2) -> crop(like=image, offset=(1, 2))").ir, {})
+    crop = next(node for node in lowered.graph.nodes if getattr(node.target, "__name__", "") == "cut_out")
+    assert [type(number) for number in crop.args[2]] == [int, int]

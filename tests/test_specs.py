@@ -342,6 +342,7 @@ BLOCKS = {
     "decoders.Decoder14": "(b, c) -> Decoder14(11)",
     "decoders.Decoder12": "(b, c) -> Decoder12(11)",
     "decoders.Decoder4": "(b, c) -> Decoder4(11)",
+    "crf.MeanField": "a -> MeanField(a, image -> resize(like=a))",
     "decoders.Decoder10": "(b, c) -> Decoder10(11)",
     "decoders.LRASPP": "(b, c) -> LRASPP(11)",
     "decoders.FeatureFusion": "(a, a) -> FeatureFusion(16)",

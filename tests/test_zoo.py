@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from archdsl.runtime.compile import compile_graph
+from archdsl.runtime.export.onnx import to_onnx
 from torch import Tensor
 
 import archdsl
@@ -18,6 +19,7 @@ from archdsl.ir.graph import Graph
 from archdsl.ir.text import from_text, to_text
 from archdsl.lang.format import format_source
 from archdsl.lower.module import ArchModule
+from archdsl.lower.oracle import run
 from archdsl.lower.verify import verify
 from archdsl.lower.weights import initial_weights
 from archdsl.network import Network
@@ -42,6 +44,12 @@ def networks() -> list[pytest.param]:  # type: ignore[valid-type]
             marks = [] if quick else [pytest.mark.slow]
             found.append(pytest.param(path, name, marks=marks, id=f"{path.stem}-{name}"))
     return found
+
+
+def first_networks() -> list[pytest.param]:  # type: ignore[valid-type]
+    """One network a file: its first, or one that stands for it at small sizes."""
+    rows = {path: [p for p in networks() if p.values[0] == path] for path in FILES}
+    return [next((p for p in found if p.values[1] in QUICK), found[0]) for found in rows.values()]
 
 
 @cache
@@ -80,6 +88,25 @@ def test_network(path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None
     weights = initial_weights(graph)
     compiles(graph, weights, monkeypatch)
     runs_and_trains(graph, weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "name"), first_networks())
+def test_onnx_gives_what_the_oracle_gives(path: Path, name: str) -> None:
+    """Exported and run by ONNX Runtime at a small size, compared with the oracle in float64."""
+    ort = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    graph = net(path, name).ir
+    weights = initial_weights(graph)
+    image = images(graph, small_sizes(graph)[0])
+    session = ort.InferenceSession(to_onnx(graph, weights, [image], dynamic=False))
+    expected = run(graph, {key: tensor.double() for key, tensor in weights.items()}, image.double())
+    found = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+    for output, values in zip(session.get_outputs(), found, strict=True):
+        wanted = expected[output.name]
+        assert values.shape == wanted.shape
+        away = torch.from_numpy(values).double() - wanted
+        assert away.square().mean() < 1e-8 * wanted.square().mean(), output.name
 
 
 def compiles(graph: Graph, weights: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:

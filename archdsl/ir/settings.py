@@ -232,4 +232,7 @@ def at_size(settings: Mapping[str, Any], values: Mapping[str, int]) -> dict[str,
 def _concrete(value: Any, values: Mapping[str, int]) -> Any:
     if isinstance(value, tuple):
         return tuple(_concrete(v, values) for v in value)
-    return value_at(value, values) if isinstance(value, Dim) else value
+    if isinstance(value, Dim):
+        return value_at(value, values)
+    # an integer that knows where it was written is a stranger to torch.export
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
