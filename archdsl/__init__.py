@@ -24,6 +24,7 @@ _LAZY = {
     "load": "archdsl.network",
     "loads": "archdsl.network",
     "runtime": "archdsl.runtime",
+    "search": "archdsl.search",
     "train": "archdsl.training.train",
 }
 

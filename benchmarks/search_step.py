@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -137,9 +136,15 @@ def peak(kind: str, batch: int, size: tuple[int, int], device: str) -> float:
         before = torch.cuda.memory_allocated()
         getattr(steps, kind)()
         return torch.cuda.max_memory_allocated() - before
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident("VmRSS")
     getattr(steps, kind)()
-    return 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    return resident("VmHWM") - before
+
+
+def resident(what: str) -> float:
+    """Bytes of memory of this process: now (VmRSS), or at its peak (VmHWM). Linux only."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
 def main() -> None:
@@ -155,9 +160,13 @@ def main() -> None:
     if chosen.peak:
         print(peak(chosen.peak, chosen.batch, size, chosen.device))
         return
-    steps = Steps(chosen.batch, size, chosen.device)
-    by_count = {count: ratios(steps, count, chosen.device) for count in (1, 6, 12, 18)}
     peaks = {kind: memory(kind, chosen.batch, size, chosen.device) for kind in ("train", "weights", "rates")}
+    print(peaks, flush=True)
+    steps = Steps(chosen.batch, size, chosen.device)
+    by_count = {}
+    for count in (1, 6, 12, 18):
+        by_count[count] = ratios(steps, count, chosen.device)
+        print(count, by_count[count], flush=True)
     record = {
         "version": 1,
         "command": " ".join(["python", "benchmarks/search_step.py", *sys.argv[1:]]),

@@ -26,8 +26,8 @@ from typing import Any
 
 import torch
 from archdsl.search.claim import claim
+from archdsl.search.entry import resume, run
 from archdsl.search.plan import Plan, Wish
-from archdsl.search.run import resume, run
 from archdsl.search.searcher import Searcher
 from archdsl.search.weights import scored, train_from_scratch
 

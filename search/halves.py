@@ -25,7 +25,7 @@ class Halves:
         return self.parts[name] if name in self.parts else self.source.split(name)
 
     @classmethod
-    def of(cls, source: Source, recipe: Recipe) -> Iterator[tuple[Halves, Recipe]]:
+    def of(cls, source: Source, recipe: Recipe, world: int = 1) -> Iterator[tuple[Halves, Recipe]]:
         """The halved source, and the recipes that train weights and that judge rates, in this order."""
         first, second = split(joined(source, recipe.data.train))
         halved = cls(source, {WEIGHTS: first, RATES: second})
@@ -34,7 +34,7 @@ class Halves:
         data = recipe.data.model_copy(update={"train": (WEIGHTS,)})
         yield halved, recipe.model_copy(update={"data": data, "run": plain})
         judged = recipe.data.model_copy(update={"train": (RATES,), "validation": None})
-        batch = max(1, round(recipe.batch * recipe.search.judge))
+        batch = max(1, round(recipe.batch * recipe.search.judge / world)) * world
         yield (
             halved,
             recipe.model_copy(

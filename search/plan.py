@@ -13,6 +13,7 @@ from archdsl.search.decode import Rates
 from archdsl.search.latency import Budget
 from archdsl.search.methods import METHODS
 from archdsl.search.space import Rate, all_rates, assignment, marked_rates, with_rates
+from archdsl.search.write_back import write_back
 
 from archdsl.diagnostics import ArchError, Diagnostic, Frame
 from archdsl.diagnostics.place import diagnose
@@ -71,11 +72,22 @@ class Plan:
         self.bounds = Bounds(network.ir, self.rates, wish.gap, caps=caps, demands=self._demands)
         if not self.bounds.feasible():
             raise ArchError([self._why_not()])
+        self._check_text()
 
     def _demands(self, graph: Graph, values: Rates) -> bool:
         if self.budget is not None and not self.budget.met(values):
             return False
         return self.asserts.hold(graph, values)
+
+    def _check_text(self) -> None:
+        """Raises ArchError E1102 now for a text that could not hold rates that differ."""
+        odd = (rate.candidates[index % len(rate.candidates)] for index, rate in enumerate(self.rates))
+        try:
+            write_back(self.network, self.rates, tuple(odd))
+        except ArchError as error:
+            held = [d for d in error.diagnostics if d.code == "E1102"]
+            if held:
+                raise ArchError(held) from None
 
     @property
     def start(self) -> Rates:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 from archdsl.search.claim import Claim, claim
+from archdsl.search.decode import Rates
+from archdsl.search.elsewhere import elsewhere
 from archdsl.search.plan import RANDOM
 from archdsl.search.searcher import Searcher
 from archdsl.search.space import labels
@@ -100,6 +103,8 @@ def remarks(searcher: Searcher) -> list[str]:
         said.append("every rate went to the largest it may have: the ranges may be too narrow, or the search collapsed")
     if len(found) > 1 and set(found) == {1}:
         said.append("every rate went to 1: the labels may need no context, or the search collapsed")
+    elif len(found) > 1 and not any(plan.bounds.inside(lower) for lower in _lowered(searcher)):
+        said.append("no rate can be any smaller without breaking an assert or the bound: they may be what decided")
     named = zip(plan.rates, labels(plan.rates), plan.bounds.candidates, strict=True)
     capped = [name for rate, name, own in named if rate.start > own[-1]]
     if capped:
@@ -110,10 +115,18 @@ def remarks(searcher: Searcher) -> list[str]:
         )
     if found == plan.start:
         said.append("nothing better than the rates in the text was found")
-    for node in plan.elsewhere:
-        said.append(f"not searched, as its rate stands elsewhere: {node.name}")
+    said += [f"not searched: {line}" for line in elsewhere(plan.network, plan.elsewhere)]
     said.append(_verdict(searcher))
     return said
+
+
+def _lowered(searcher: Searcher) -> Iterator[Rates]:
+    """The answer with one rate at its next smaller candidate."""
+    found = searcher.known.decision.rates
+    for index, own in enumerate(searcher.plan.bounds.candidates):
+        smaller = [candidate for candidate in own if candidate < found[index]]
+        if smaller:
+            yield (*found[:index], smaller[-1], *found[index + 1 :])
 
 
 def _verdict(searcher: Searcher) -> str:

@@ -25,8 +25,9 @@ from archdsl.lower.norm import synchronised
 from archdsl.training.average import precise_statistics
 from archdsl.training.data.feed import Feed
 from archdsl.training.evaluate import Scores, Stopped
+from archdsl.training.losses import Criterion
 from archdsl.training.preprocess import normalise
-from archdsl.training.setup import Setup
+from archdsl.training.setup import Setup, main_output
 
 CALIBRATE = 2
 """Batches over which batch statistics are worked out for an assignment with inherited weights."""
@@ -84,6 +85,7 @@ class Searcher:
             shared=lambda grad: self.among.total(grad) / self.among.world,
         )
         self._feeds: dict[str, Feed] = {}
+        self._read: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     # ------------------------------------------------------------- relaxation
 
@@ -156,6 +158,15 @@ class Searcher:
             outputs = self.module(self._input(images))
         return self.judging.criterion(outputs, labels, counts)
 
+    def _main_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The same of the output alone, without those that are for training."""
+        output = main_output(self.plan.network).name
+        criterion = Criterion([term for term in self.judging.criterion.terms if term.output == output])
+        counts = self.among.total(criterion.counts(labels))
+        with self.fit.update.autocast():
+            outputs = self.module(self._input(images))
+        return criterion(outputs, labels, counts)
+
     def _input(self, images: Tensor) -> Tensor:
         node = self.plan.network.ir.inputs[0]
         x = normalise(images, self.plan.network.preprocessing, node.types[0].channels)
@@ -221,16 +232,20 @@ class Searcher:
     @torch.no_grad()
     def inherited(self, rates: Rates) -> float:
         """Minus the loss of an assignment with the weights of the search."""
-        if self.stop() and self.among.world == 1:
-            raise Stopped
+        self._stop_if_asked()
         self._recalibrate(rates)
         self.module.eval()
-        total = torch.stack([self._loss(*batch) for batch in self._calm(self.judging, JUDGE)]).sum()
+        total = torch.stack([self._main_loss(*batch) for batch in self._calm(self.judging, JUDGE)]).sum()
         self.tell("ranked", rates)
         return -float(self.among.total(total)) / JUDGE
 
-    def _calm(self, setup: Setup, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches without strong augmentation, the same ones each time."""
+    def _calm(self, setup: Setup, batches: int) -> list[tuple[Tensor, Tensor]]:
+        """Batches without strong augmentation, read once."""
+        if id(setup) not in self._read:
+            self._read[id(setup)] = list(self._calm_batches(setup, batches))
+        return self._read[id(setup)]
+
+    def _calm_batches(self, setup: Setup, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
         recipe = setup.recipe
         augment = recipe.augment.model_copy(update={"calm": 1.0})
         data = recipe.data.model_copy(update={"class_uniform": 0.0})
@@ -243,9 +258,7 @@ class Searcher:
 
     def _trained(self, saved: Callable[[], None]) -> Callable[[Rates, int], float]:
         def train(rates: Rates, steps: int) -> float:
-            self.tell("training", rates, steps)
             score = self._score(rates, steps, self.setup.recipe.seed)
-            self.tell("trained", rates, steps, score)
             self.known.decision.trained[rates, steps] = score
             saved()
             return score
@@ -254,13 +267,20 @@ class Searcher:
 
     def _score(self, rates: Rates, steps: int, seed: int) -> float:
         """mIoU of a training from scratch, on the images that rates are judged on."""
+        self._stop_if_asked()
+        self.tell("training", rates, steps, seed)
         stop = self.stop if self.among.world == 1 else lambda: False
         module = train_from_scratch(self.setup, self.plan.graph(rates), steps, seed, stop)
+        score = scored(self.setup, module, self._judged_on).miou
         if (steps, seed) == (self.effort.longest, self.setup.recipe.seed):
-            self.known.validated[rates] = self._validated(module)
-            self.known.seeds[rates, seed] = found = scored(self.setup, module, self._judged_on).miou
-            return found
-        return scored(self.setup, module, self._judged_on).miou
+            self.known.validated[rates], self.known.seeds[rates, seed] = self._validated(module), score
+        self.tell("trained", rates, steps, score)
+        return score
+
+    def _stop_if_asked(self) -> None:
+        """Raises Stopped, in all processes together."""
+        if self.among.any(self.stop(), self.setup.device):
+            raise Stopped
 
     @property
     def _judged_on(self) -> Any:
@@ -280,6 +300,5 @@ class Searcher:
         for seed in range(first, first + self.setup.recipe.search.seeds):
             for rates in (self.plan.start, known.decision.rates):
                 if (rates, seed) not in known.seeds:
-                    self.tell("training", rates, self.effort.longest)
                     known.seeds[rates, seed] = self._score(rates, self.effort.longest, seed)
                     saved()

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from archdsl.search.elsewhere import elsewhere
+from archdsl.search.entry import Found, resume, run
 from archdsl.search.plan import Plan, Wish
-from archdsl.search.run import Found, resume, run
 from archdsl.search.space import assignment, with_rates
 from archdsl.search.split import split
 from safetensors.torch import load_file
@@ -135,6 +136,28 @@ def test_going_on_is_as_if_nothing_had_stopped(whole: Found, tmp_path: Path, eve
     assert all(torch.equal(ours[name], theirs[name]) for name in relevant)
 
 
+class Killed(BaseException):
+    """What nobody catches, as nobody catches a kill."""
+
+
+def test_a_kill_between_two_saves_loses_no_more_than_what_came_after(whole: Found, tmp_path: Path) -> None:
+    def tell(name: str, *about: Any) -> None:
+        if name == "settled" and about[0].alternation.step == 9:
+            raise Killed
+
+    with pytest.raises(Killed):
+        searched(tmp_path / "run", tell=tell)
+    assert state(tmp_path / "run")[1]["alternation"]["step"] == 8
+    again, _ = resume(tmp_path / "run")
+    assert again.text == whole.text and again.record["trajectory"] == whole.record["trajectory"]
+
+
+def test_auxiliary_outputs_train_and_do_not_judge(tmp_path: Path) -> None:
+    spec = archdsl.loads(SPEC.replace("  out logits", "  aux out early = s -> conv(classes)\n  out logits"), classes=11)
+    found = run(spec, DATA, "quicksearch", options=[*QUICK, "steps=4"], out=tmp_path / "run", device="cpu")
+    assert found.text is not None and all(one["loss"] > 0 for one in found.record["believed"])
+
+
 def test_another_seed_is_another_search(whole: Found, tmp_path: Path) -> None:
     """And the same seed the same."""
     same, other = searched(tmp_path / "a"), searched(tmp_path / "b", "seed=1")
@@ -184,9 +207,7 @@ def test_the_test_split_is_never_read(tmp_path: Path) -> None:
 
 def table(folder: Path, **changed: Any) -> str:
     """Milliseconds that grow with the rate, and jump at 4, as a kernel's can."""
-    nodes = {
-        name: {str(r): 1.0 + 0.1 * r + (r >= 4) for r in range(1, 7)} for name in ("y.conv1", "y.conv2", "y.conv3")
-    }
+    nodes = {name: {str(r): 1.0 + 0.1 * r + (r >= 4) for r in range(1, 7)} for name in ("y.0", "y.3", "y.6")}
     content = {"version": 1, "total_ms": 10.0, "nodes": nodes, **changed}
     (folder / "table.json").write_text(json.dumps(content))
     return str(folder / "table.json")
@@ -275,6 +296,20 @@ def test_asserts_are_constraints() -> None:
     two = SEARCHED.replace("search(1 in", "search(2 in")
     assert plan_of(two + "\n  assert field_of_view(y) >= 7").bounds.allowed(0, []) == [2, 3]
     assert plan_of(SEARCHED + "\n  assert field_of_view(y) <= 7").bounds.allowed(0, []) == [1, 2]
+
+
+def test_a_text_that_cannot_hold_several_rates_is_said_first() -> None:
+    """Not after a search: each round of a `for` would need a rate of its own."""
+    with pytest.raises(ArchError, match="E1102"):
+        plan_of("y = image\n  for i in 1..2 {\n    y = y -> conv(4, 3, dilation=search(1 in 1..3))\n  }")
+
+
+def test_rates_of_the_library_are_named_with_what_to_write() -> None:
+    """And nothing else is: rates in the spec's own file are searched."""
+    plan = Plan(archdsl.load("specs/regseg.arch"), Wish(rates="all"))
+    said = elsewhere(plan.network, plan.elsewhere)
+    assert "line 25: `DBlock(128)` has its rate from elsewhere; write `rates=[1]` in the call to search it" in said
+    assert len(plan.rates) == 13 and len(said) == len(set(said)) < len(plan.elsewhere)
 
 
 def test_an_unknown_choice_is_refused_by_name() -> None:

@@ -13,8 +13,8 @@ from archdsl.cli import exits
 from archdsl.cli.options import JsonOption, NetworkOption, SetOption, settings_of, write_json
 
 if TYPE_CHECKING:
+    from archdsl.search.entry import Found
     from archdsl.search.plan import Wish
-    from archdsl.search.run import Found
 
 METHODS = ("softmax", "gaussian", "gumbel", "fractional", "rf", "random")
 
@@ -76,6 +76,9 @@ def search(
 
     check_device(device)
     wish = _wish(method, rates, untie, gap, budget, latency_table)
+    for option, path in (("--out", output), ("--json", None if json_ in (None, "-") else Path(json_ or ""))):
+        if path is not None and not path.parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=option)
     if apply and output is not None:
         raise typer.BadParameter("the spec is edited in place, or another is written; not both", param_hint="--apply")
     if resume is not None:
@@ -139,7 +142,7 @@ def _searched(
     from archdsl.cli.search_progress import SearchProgress
     from archdsl.cli.train import load_for, recipes_data
     from archdsl.cli.training_progress import Reading
-    from archdsl.search.run import run
+    from archdsl.search.entry import run
     from archdsl.training.data import open_data
 
     text = data or recipes_data(recipe or None) or "streets"
@@ -166,7 +169,7 @@ def _searched(
 def _resumed(folder: Path, data: str | None, device: str | None, quiet: bool) -> tuple[Found, str]:
     from archdsl.cli.search_progress import SearchProgress
     from archdsl.cli.training_progress import Reading
-    from archdsl.search.run import resume
+    from archdsl.search.entry import resume
 
     reading = Reading()
     progress = SearchProgress(reading, quiet=quiet)

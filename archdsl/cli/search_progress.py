@@ -66,11 +66,11 @@ class SearchProgress:
             self._printed = searcher.alternation.step
             _print(rate_table(searcher))
 
-    def _training(self, rates: Sequence[int], steps: int) -> None:
+    def _training(self, rates: Sequence[int], steps: int, seed: int) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        print(f"training {_said(rates)} for {steps} steps", end=" ", flush=True)
+        print(f"training {_said(rates)} for {steps} steps, seed {seed}:", end=" ", flush=True)
 
     def _trained(self, rates: Sequence[int], steps: int, score: float) -> None:
         print(f"mIoU {score:.4f}", flush=True)
@@ -101,7 +101,7 @@ def rate_table(searcher: Searcher) -> Table:
 
 def entropy(shares: Sequence[float]) -> float:
     """In nats: 0 for a rate that is decided, the logarithm of their number where all are alike."""
-    return -sum(share * math.log(share) for share in shares if share > 0)
+    return abs(sum(share * math.log(share) for share in shares if share > 0))
 
 
 def found_table(record: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,7 @@ from archdsl.search.saving import SearchState
 from archdsl.search.schedule import Diverged
 from archdsl.search.searcher import Searcher
 
+from archdsl.atomic import write_text
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.network import Network, load
 from archdsl.training.data import Source, open_data
@@ -85,7 +87,8 @@ def run(
         wish = wish or Wish()
         budget = None if wish.budget is None else partial(budget_for, wish.budget, wish.latency_table)
         plan = Plan(net, wish, crop, budget)
-        parts = [make_setup(net, half, own, among, on, seen=seen) for half, own in Halves.of(source, known)]
+        halves = Halves.of(source, known, among.world)
+        parts = [make_setup(net, half, own, among, on, seen=seen) for half, own in halves]
         setup = replace(parts[0], data_name=name)
         folder = _folder(out, f"{Path(net.spec.path).stem.strip('<>')}-{source.name}", among, resume)
         with stopping() as stop:
@@ -156,6 +159,9 @@ def _searched(searcher: Searcher, state: SearchState, stop: Stop) -> Found:
             folder.note(state=ended, ended=now(), step=searcher.alternation.step)
     text = checked_text(searcher.plan, searcher.known.decision.rates, provenance(searcher))
     record = record_of(searcher, state.seconds)
+    if among.first:
+        write_text(folder.path / "found.arch", text)
+        write_text(folder.path / "search.json", json.dumps(record, indent=2) + "\n")
     return Found(folder.path, net.source, text, record, searcher.alternation.step, None, among.rank)
 
 
