@@ -5,7 +5,7 @@ The bound of a layer depends on the rates before it, so it is worked out again w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from archdsl.search.methods import Relaxation
@@ -65,13 +65,14 @@ class Bounds:
         """Whether any assignment can hold. Larger rates before a layer never narrow its bound: the largest decide."""
         return self._can_hold(())
 
-    def allowed(self, index: int, values: Sequence[int]) -> list[int]:
+    def allowed(self, index: int, values: Sequence[int], *, each: bool = False) -> list[int]:
         """The candidates of a rate with which, `values` standing before it, some choice of the later ones holds.
 
-        By the bound these lie side by side, so that looking from both ends finds them.
+        By the bound these lie side by side, and asserts rarely break that: looking from both ends finds them, unless
+        `each` is to be looked at.
         """
         prefix, own = tuple(values[:index]), self.candidates[index]
-        if self.rule == "exact":
+        if each or self.rule == "exact":
             return [c for c in own if self._can_hold((*prefix, c))]
         low = next((i for i, c in enumerate(own) if self._can_hold((*prefix, c))), None)
         if low is None:
@@ -84,10 +85,19 @@ class Bounds:
         return self._completed(())
 
     def _can_hold(self, prefix: tuple[int, ...]) -> bool:
-        later = self.candidates[len(prefix) :]
-        largest = prefix + tuple(own[-1] for own in later)
-        smallest = prefix + tuple(own[0] for own in later)
-        return self.holds(largest) or self.holds(smallest) or self.holds(self._completed(prefix))
+        """Whether one of the completions holds that are tried: a later rate of one that holds leads to another."""
+        return any(self.holds(prefix + rest) for rest in self._rests(len(prefix))) or self.holds(
+            self._completed(prefix)
+        )
+
+    def _rests(self, index: int) -> Iterator[tuple[int, ...]]:
+        """Choices for the rates from one on: all largest, all smallest, as in the text, all at one height."""
+        later = self.candidates[index:]
+        yield tuple(own[-1] for own in later)
+        yield tuple(own[0] for own in later)
+        yield tuple(min(rate.start, own[-1]) for rate, own in zip(self.rates[index:], later, strict=True))
+        for height in range(1, max((len(own) for own in later), default=0) - 1):
+            yield tuple(own[min(height, len(own) - 1)] for own in later)
 
     def _completed(self, prefix: tuple[int, ...]) -> tuple[int, ...]:
         """The prefix with the largest later rates that hold the bound one after the other: fixed layers after them,
@@ -129,11 +139,19 @@ class Masks:
     def __call__(self) -> None:
         if self._seen == (now := self.decided()):
             return
-        values = list(now)
-        for index, relaxation in enumerate(self.relaxations):
-            relaxation.restrict(self.bounds.allowed(index, values))
-            values[index] = relaxation.decided()
+        if not self._restricted(list(now), each=False):
+            self._restricted(list(now), each=True)
         self._seen = self.decided()
+
+    def _restricted(self, values: list[int], *, each: bool) -> bool:
+        """Masks one rate after the other; says whether each had something left."""
+        for index, relaxation in enumerate(self.relaxations):
+            inside = self.bounds.allowed(index, values, each=each)
+            if not inside:
+                return False
+            relaxation.restrict(inside)
+            values[index] = relaxation.decided()
+        return self.bounds.holds(values)
 
     def decided(self) -> tuple[int, ...]:
         return tuple(relaxation.decided() for relaxation in self.relaxations)
