@@ -9,9 +9,20 @@ from hypothesis import given, settings
 from pass_nets import add, agree, proven, random_net, random_weights
 from random_graphs import allowed_size, graphs
 
+from archdsl.diagnostics import InternalError
 from archdsl.ir.builder import GraphBuilder
 from archdsl.ir.graph import Graph, Output, Ref
-from archdsl.passes import common_subexpressions, dead_code, inference_only, no_ops, passes_for, run_passes
+from archdsl.passes import (
+    Costs,
+    PassResult,
+    common_subexpressions,
+    dead_code,
+    inference_only,
+    no_ops,
+    passes_for,
+    run_passes,
+)
+from archdsl.passes.infra import until_stable
 
 
 def _dead(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
@@ -147,3 +158,11 @@ def test_names_and_outputs_follow_what_stays() -> None:
     graph = builder.finish("Net", [Output("y", y)], {"y": y})
     result = proven(no_ops, graph)
     assert dict(result.graph.names) == {"y": x} and result.graph.outputs == (Output("y", x),)
+
+
+def test_a_rule_that_goes_in_circles_is_stopped() -> None:
+    builder = GraphBuilder()
+    graph = builder.finish("Net", [Output("y", add(builder, "relu", builder.input("image", 3)))])
+    circling = until_stable(lambda graph, weights, costs: PassResult(graph, dict(weights), ("relu",)))
+    with pytest.raises(InternalError, match="comes to no end"):
+        circling(graph, {}, Costs())

@@ -72,6 +72,12 @@ def _gated_above(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Re
     return add(builder, dice.choice(["mul", "add"]), *operands), 1
 
 
+def _gate_resized(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
+    """The gate itself was resized: that commutes with nothing."""
+    gate = add(builder, "resize", add(builder, "adaptive_pool", x, size=2), size=(1, 1))
+    return add(builder, "mul", gate, add(builder, "tanh", x)), 0
+
+
 def _mean_above(builder: GraphBuilder, x: Ref, dice: random.Random) -> tuple[Ref, int]:
     return add(builder, "mean", _up(builder, x, dice)), 1
 

@@ -1,4 +1,9 @@
-"""Rewrites of graphs, one a file. Each says where it fired and, where it did not, why."""
+"""Rewrites of graphs, one a file. Each says where it fired and, where it did not, why.
+
+Beside them stand the contract of a pass (`infra`), the order in which compiling runs them (`pipeline`), what changes a
+graph (`edit`), what judges a change (`costs`, `judged`), and what several of them know: scales and shifts (`affine`),
+convolutions over concatenations (`slices`), and which neighbours change places (`commuting`).
+"""
 
 from archdsl.passes.after_shrinking import after_shrinking
 from archdsl.passes.argmax_of_upsample import argmax_of_upsample

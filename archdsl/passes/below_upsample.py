@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archdsl.ir.graph import Graph, Node
-from archdsl.passes.commuting import RESAMPLING, acts_on_channels, exchange
+from archdsl.passes.commuting import RESAMPLING, acts_on_channels, carried, exchange
 from archdsl.passes.infra import Pass, register
 
 
@@ -17,9 +17,9 @@ def _above(graph: Graph) -> Iterator[tuple[Node, Node]]:
     """Upsamplings, and what reads them."""
     for node in graph.nodes:
         if node.inputs and acts_on_channels(graph, node):
-            for ref in node.inputs:
-                if graph.by_name[ref.node].op in RESAMPLING:
-                    yield graph.by_name[ref.node], node
+            read = graph.by_name[carried(graph, node).node]
+            if read.op in RESAMPLING:
+                yield read, node
 
 
 below_upsample = register(

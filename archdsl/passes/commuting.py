@@ -38,17 +38,22 @@ def acts_on_channels(graph: Graph, node: Node) -> bool:
     if node.op in ("conv", "depthwise"):
         return _reads_one_position(node)
     if node.op in ("mul", "add"):
-        return carried(graph, node) is not None
+        return _combines_with_channels(graph, node)
     return is_affine(node) or node.op == "mean" or node.op in _OF_ONE_POSITION
 
 
-def carried(graph: Graph, node: Node) -> int | None:
-    """Which operand of a product or sum has the result's size, where the other is one value per channel."""
-    for number, other in ((0, 1), (1, 0)):
-        x, per_channel = (graph.type_of(node.inputs[i]) for i in (number, other))
-        if x.shape == node.types[0].shape and per_channel.shape == (x.channels, 1, 1) != x.shape:
-            return number
-    return None
+def _combines_with_channels(graph: Graph, node: Node) -> bool:
+    """Whether a product or sum has the size of one operand, and the other is one value per channel."""
+    return sorted(graph.type_of(ref).shape == node.types[0].shape for ref in node.inputs) == [False, True] and any(
+        graph.type_of(ref).shape == (node.types[0].channels, 1, 1) for ref in node.inputs
+    )
+
+
+def carried(graph: Graph, node: Node) -> Ref:
+    """The operand that a node acts on: of a product or sum the one that has its size."""
+    if node.op in ("mul", "add"):
+        return next(ref for ref in node.inputs if graph.type_of(ref).shape == node.types[0].shape)
+    return node.inputs[0]
 
 
 def acts_on_positions(node: Node) -> bool:
@@ -90,19 +95,12 @@ def swapped(graph: Graph, weights: Weights, first: Node, second: Node) -> PassRe
 
     Other operands stay with their nodes.
     """
-    edit, x = Edit.of(graph, weights), first.inputs[_main(graph, first)]
+    edit, x = Edit.of(graph, weights), carried(graph, first)
     inner = _reading(edit, second, first.refs[0], x, graph.type_of(x), edit.fresh(f"{second.name}.first"))
     outer = _reading(edit, first, x, inner.refs[0], inner.types[0], second.name)
     edit.put(first)
     edit.put(second, inner, outer)
     return edit.finish()
-
-
-def _main(graph: Graph, node: Node) -> int:
-    """Which operand a node passes on, acting on it."""
-    number = carried(graph, node) if node.op in ("mul", "add") else 0
-    assert number is not None
-    return number
 
 
 def _reading(edit: Edit, node: Node, old: Ref, new: Ref, of: MapType, name: str) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -167,9 +167,3 @@ class Edit:
 def _known_names(graph: Graph) -> Graph:
     values = {ref for node in graph.nodes for ref in node.refs}
     return replace(graph, names=tuple((name, ref) for name, ref in graph.names if ref in values))
-
-
-def in_order(graph: Graph, nodes: Iterable[Node]) -> list[Node]:
-    """Nodes in the order of the graph."""
-    wanted = {node.name for node in nodes}
-    return [node for node in graph.nodes if node.name in wanted]
