@@ -3,7 +3,7 @@
 For every such rewrite that fires, the processor time of one image with the others over that with all; above 1 it helps.
 One thread, so that other work on the machine disturbs little; rounds are interleaved, and medians are written.
 
-    python benchmarks/rewrites.py --json benchmarks/results/rewrites.json
+    python benchmarks/rewrites.py --rounds 11 --json benchmarks/results/rewrites.json
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -85,7 +86,11 @@ def measured(graph: Graph, engine: str, dtype: str, size: tuple[int, int], round
     x = torch.randn(1, graph.inputs[0].types[0].channels, *size).to(kind, memory_format=torch.channels_last)
     for run in runners.values():
         run(x)
-    taken = [{name: seconds(run, x) for name, run in runners.items()} for _ in range(rounds)]
+    taken = []
+    for turn in range(rounds):
+        # the order turns, so that no variant always runs after the same one
+        names = sorted(runners, key=lambda name: (list(runners).index(name) - turn) % len(runners))
+        taken.append({name: seconds(runners[name], x) for name in names})
     return {name: statistics.median(round[name] for round in taken) for name in runners}
 
 
@@ -117,7 +122,7 @@ def main() -> None:
         content = {
             "version": 1,
             "date": date.today().isoformat(),
-            "command": "python benchmarks/rewrites.py",
+            "command": "python " + " ".join(sys.argv),
             "machine": describe() | {"threads": 1, "python": platform.python_version()},
             "versions": versions(),
             "size": chosen.size,
