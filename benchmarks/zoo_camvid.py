@@ -13,7 +13,6 @@ import argparse
 import json
 import platform
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -55,14 +54,12 @@ class Images:
 
     def scored(self, predictor: Predictor) -> dict[str, Any]:
         """mIoU in percent, IoU per class, and the share of pixels that differ from what the oracle says."""
-        confusion, differing, pixels, seconds = Confusion(self.classes), 0, 0, 0.0
+        confusion, differing, pixels = Confusion(self.classes), 0, 0
         found = []
         for index in range(len(self.data)):
             sample = self.data[index]
             image = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
-            begun = time.perf_counter()
             labels = predictor.labels(image)
-            seconds += time.perf_counter() - begun
             confusion.add(labels, torch.from_numpy(sample.labels)[None])
             found.append(labels.to(torch.uint8))
             if self.expected:
@@ -74,7 +71,6 @@ class Images:
             "miou": round(100 * confusion.miou(), 3),
             "iou": [None if iou is None else round(100 * iou, 2) for iou in confusion.iou()],
             "differing": differing / pixels if pixels else 0.0,
-            "ms_per_image": round(1000 * seconds / len(found), 1),
         }
 
 

@@ -1,4 +1,5 @@
-"""The zoo against references of which no golden file is at hand: what `record_parity.py` kept of their outputs.
+"""The zoo against references of which no golden file is at hand: what `record_parity.py` and
+`record_prototxt.py` kept of their outputs.
 
 Weights are drawn by rule under the reference's names (`drawn.py`) and come in by the map that ships.
 """
@@ -30,6 +31,7 @@ RECORDS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
     "deeplabv3plus_mobilenet": ("zoo/deeplabv3plus", "DeepLabV3PlusMobileNetV2", {}, "deeplabv3plus"),
     "deeplabv3plus_resnet": ("zoo/deeplabv3plus", None, {}, "deeplabv3plus"),
     "deeplabv3plus_xception": ("zoo/deeplabv3plus_xception", None, {}, "deeplabv3plus"),
+    "dilation10": ("zoo/dilation10", None, {}, "dilation10"),
     "drn_d_22": ("drn", "DRND22", {}, "drn"),
     "espnet_cityscapes": ("zoo/espnet", "ESPNetCityscapes", {}, "espnet"),
     "espnetv2": ("zoo/espnetv2", None, {}, "espnetv2"),
@@ -47,7 +49,7 @@ RECORDS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
     "swiftnet": ("zoo/swiftnet", None, {}, "swiftnet"),
     "unet": ("zoo/unet", None, {}, "unet"),
 }
-HEAVY = {"crf_rnn", "deeplabv3plus_resnet", "deeplabv3plus_xception", "fcn8s", "pidnet_m", "unet"}
+HEAVY = {"crf_rnn", "deeplabv3plus_resnet", "deeplabv3plus_xception", "dilation10", "fcn8s", "pidnet_m", "unet"}
 
 
 @pytest.fixture(scope="session")
