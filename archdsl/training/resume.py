@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from archdsl.network import load
 from archdsl.training.callbacks import Callback
@@ -35,8 +34,6 @@ def resume(
     facts = run.read()
     net = load(str(run.path / SPEC), network=facts["network"], **facts["parameters"])
     recipe = overridden(recipe_from(facts["recipe"], str(run.path / RUN)), options)
-    for text in differences(facts):
-        remark(text)
     return train(
         net,
         data or facts["data"],
@@ -46,18 +43,6 @@ def resume(
         device=device or facts["numerics"]["device"],
         callbacks=callbacks,
         seen=seen,
+        remark=remark,
         given=facts["given"],
     )
-
-
-def differences(facts: dict[str, Any]) -> list[str]:
-    """What differs between here and where a run was begun, and changes the last bits of its result."""
-    import torch
-
-    before = facts["numerics"]
-    here = {"threads": torch.get_num_threads(), "torch": torch.__version__}
-    return [
-        f"{name} was {before[name]} and is {value} now: the result will not be the same to the last bit"
-        for name, value in here.items()
-        if before[name] != value
-    ]

@@ -90,9 +90,13 @@ class RunFolder:
         write_text(path, json.dumps({**before, **facts}, indent=2, ensure_ascii=False) + "\n")
 
     def record(self, line: Mapping[str, Any]) -> None:
-        """Adds a line to `metrics.jsonl`."""
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        """Adds a line to `metrics.jsonl`. Raises ArchError E0803 where it cannot be written."""
+        path = self.path / METRICS
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise ArchError([Diagnostic("E0803", f"{path} cannot be written: {error.strerror}")]) from error
 
     def records(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; half a line at its end is no line."""
