@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 import torch
-from trainings import DATA, SPEC, options, same, trained
+from trainings import DATA, SPEC, lines, options, same, trained
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.lower.checkpoints import read_weights
 from archdsl.training import state
 from archdsl.training.callbacks import Callback, Logged
+from archdsl.training.finish import Gallery
 from archdsl.training.loop import Trainer
 from archdsl.training.resume import resume
 from archdsl.training.state import STATE
@@ -88,6 +89,26 @@ def test_what_changes_the_last_bits_is_said(tmp_path: Path) -> None:
         "layout was channels last and is contiguous now",
     ]
     assert [x["step"] for x in json.loads((tmp_path / "run" / "run.json").read_text())["resumed"]] == [4]
+
+
+def test_a_kill_between_scores_and_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores that were written before the state came to know of them are not there twice; nor those of the end."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    whole = steady(tmp_path / "whole", "validate.every=4")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Gallery, "on_validation", kill)
+        steady(tmp_path / "run", "validate.every=4")
+    expected = [(line["step"], line["split"]) for line in lines(whole.folder)]
+    for _ in range(2):
+        again = resume(tmp_path / "run")
+        assert [(line["step"], line["split"]) for line in lines(again.folder)] == expected
+        assert again.scores is not None and (again.folder / "confusion.png").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

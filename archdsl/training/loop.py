@@ -325,8 +325,11 @@ class Trainer:
         self._summed = facts["summed"]
         if facts["scaler"]:
             self.update.scaler.load_state_dict(facts["scaler"])
+        if self.step >= self.setup.steps:
+            # scores and pictures of the end may not have been written any more
+            self.validated = -1
         if self.setup.among.first:
-            self.folder.forget_after(self.step)
+            self.folder.forget_after(self.step, scored=self.validated == self.step)
 
     def _write_weights(self, name: str, scores: Scores | None) -> None:
         metadata = self.description()

@@ -107,9 +107,13 @@ class RunFolder:
                     found.append(json.loads(line))
         return found
 
-    def forget_after(self, step: int) -> None:
-        """Drops the lines about later steps, which will come again."""
-        kept = [line for line in self.records() if line["step"] <= step]
+    def forget_after(self, step: int, *, scored: bool = True) -> None:
+        """Drops the lines that will come again: about later steps, and scores at this one where it is not scored."""
+        kept = [
+            line
+            for line in self.records()
+            if line["step"] < step or (line["step"] == step and (scored or line["split"] == "train"))
+        ]
         write_text(self.path / METRICS, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
 
 
