@@ -128,6 +128,11 @@ def test_kills_at_random_moments() -> None:
     assert found["kills"] == 6 and found["different"] == 0
 
 
+def hear() -> None:
+    """What runs in the background of a shell has Ctrl-C ignored, and so have its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def single() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -140,7 +145,7 @@ def test_ctrl_c_with_workers(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "archdsl", "train", "tiny.arch", "--data", DATA, *long]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=single(),
-        start_new_session=True,
+        start_new_session=True, preexec_fn=hear,
     )  # fmt: skip
     run = tmp_path / "runs" / "train" / "tiny-streets"
     deadline = time.monotonic() + 120
