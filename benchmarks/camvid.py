@@ -3,8 +3,9 @@
 python benchmarks/camvid.py data/CamVid --spec specs/regseg.arch --train train val --seed 0
 
 The test split is scored once, with the last weights; nothing is chosen by it. Each training adds a row to
-benchmarks/results/camvid.json; `--keep DIR` puts curves, confusion matrix and overlays of test images there. On a
-shared machine the minutes of the clock say little, so a row has those of the processor too.
+benchmarks/results/camvid.json, also one that `--resume RUN` went on with; `--keep DIR` puts curves, confusion matrix
+and overlays of test images there. On a shared machine the minutes of the clock say little, so a row has those of the
+processor too, since the start or the last resumption.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from archdsl.training.evaluate import evaluate
 from archdsl.training.loop import Trainer
 from archdsl.training.pictures import confusion_picture, sample_pictures
 from archdsl.training.predict import Predictor, Views
+from archdsl.training.resume import resume
 from archdsl.training.train import Trained
 
 RESULTS = Path(__file__).parent / "results" / "camvid.json"
@@ -52,10 +54,12 @@ class Lines(Callback):
             print(f"{logged.step}/{logged.steps} loss {logged.loss:.3f}, {left:.1f} minutes left", flush=True)
 
 
-def scores(trained: Trained, source: Source, scale: float, device: torch.device, keep: Path | None) -> dict[str, Any]:
-    """The test split, seen in each way; `scale` enlarges the input in all of them."""
+def scores(
+    trained: Trained, source: Source, scale: float, device: torch.device, keep: Path | None, ways: int
+) -> dict[str, Any]:
+    """The test split, seen in the first so many ways; `scale` enlarges the input in all of them."""
     found, test = {}, source.split("test")
-    for name, views in VIEWS.items():
+    for name, views in list(VIEWS.items())[:ways]:
         scaled = Views(tuple(s * scale for s in views.scales), views.flip)
         predictor = Predictor(trained.module, trained.module.graph, device, scaled)
         made = evaluate(predictor, test, source.classes, batch=4)
@@ -78,6 +82,8 @@ def main() -> None:
     parser.add_argument("--opt", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--scale", type=float, default=1.0, help="of the input at test time")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--ways", type=int, default=len(VIEWS), help=f"how many of: {', '.join(VIEWS)}")
+    parser.add_argument("--resume", type=Path, help="go on with this run, with --opt alone")
     parser.add_argument("--keep", type=Path, help="where curve, confusion matrix and overlays go")
     chosen = parser.parse_args()
     data = f"camvid:{chosen.folder}"
@@ -85,12 +91,15 @@ def main() -> None:
     lines, begun, busy = Lines(), time.monotonic(), time.process_time()
     # val is a sequence that is also in train: it shows that all is well, and chooses nothing
     options = [f"data.train={json.dumps(chosen.train)}", f"seed={chosen.seed}", "validate.select=last", *chosen.opt]
-    trained = archdsl.train(net, data, chosen.recipe, options=options, device=chosen.device, callbacks=[lines])
+    if chosen.resume is None:
+        trained = archdsl.train(net, data, chosen.recipe, options=options, device=chosen.device, callbacks=[lines])
+    else:
+        trained = resume(chosen.resume, data=data, options=chosen.opt, callbacks=[lines])
     seconds, worked = time.monotonic() - begun, time.process_time() - busy
     device = torch.device(chosen.device)
     if chosen.keep:
         chosen.keep.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.jsonl", "run.json"):
+        for name in ("metrics.jsonl", "run.json", "curves.svg"):
             shutil.copy(trained.folder / name, chosen.keep / name)
     row = {
         "spec": chosen.spec,
@@ -99,6 +108,7 @@ def main() -> None:
         "seed": chosen.seed,
         "recipe": chosen.recipe,
         "options": chosen.opt,
+        "resumed": json.loads((trained.folder / "run.json").read_text()).get("resumed", []),
         "input_scale": chosen.scale,
         "steps": trained.steps,
         "minutes": round(seconds / 60, 2),
@@ -110,7 +120,7 @@ def main() -> None:
         else f"cpu, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "date": date.today().isoformat(),
-        "test": scores(trained, open_data(data), chosen.scale, device, chosen.keep),
+        "test": scores(trained, open_data(data), chosen.scale, device, chosen.keep, chosen.ways),
     }
     rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     RESULTS.write_text(json.dumps({"version": 1, "rows": [*rows, row]}, indent=1) + "\n", encoding="utf-8")
