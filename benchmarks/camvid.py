@@ -96,6 +96,8 @@ def main() -> None:
     else:
         trained = resume(chosen.resume, data=data, options=chosen.opt, callbacks=[lines])
     seconds, worked = time.monotonic() - begun, time.process_time() - busy
+    if trained.stopped is not None:
+        raise SystemExit(f"stopped at step {trained.steps}; go on with --resume {trained.folder}")
     device = torch.device(chosen.device)
     if chosen.keep:
         chosen.keep.mkdir(parents=True, exist_ok=True)

@@ -179,3 +179,10 @@ def test_a_state_can_be_read_as_weights(tmp_path: Path) -> None:
     assert torch.equal(
         found["module.s2.conv1.weight"], state.load_state(tmp_path / "run").part("module")["s2.conv1.weight"]
     )
+
+
+def test_a_search_is_not_gone_on_with_as_a_training(tmp_path: Path) -> None:
+    """Its folder is a run too; the message names the command."""
+    (tmp_path / "run.json").write_text('{"version": 1, "kind": "search"}')
+    with pytest.raises(ArchError, match="archdsl search --resume"):
+        resume(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.network import load
 from archdsl.training.callbacks import Callback
 from archdsl.training.recipes import overridden
@@ -32,6 +33,9 @@ def resume(
     """
     run = RunFolder.open(Path(folder))
     facts = run.read()
+    if facts.get("kind") == "search":
+        help_ = f"archdsl search --resume {folder}"
+        raise ArchError([Diagnostic("E0834", f"{folder} is the run of a search, not of a training", help=help_)])
     net = load(str(run.path / SPEC), network=facts["network"], **facts["parameters"])
     recipe = overridden(recipe_from(facts["recipe"], str(run.path / RUN)), options)
     return train(
