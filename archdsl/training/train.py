@@ -15,6 +15,7 @@ from torch import Tensor
 from archdsl.lower.checkpoints import read_weights
 from archdsl.lower.module import ArchModule
 from archdsl.network import Network
+from archdsl.training.allocator import keep_memory
 from archdsl.training.callbacks import Callback, Journal, TensorBoard
 from archdsl.training.data import Source, open_data
 from archdsl.training.differences import differences
@@ -80,6 +81,8 @@ def train(
     known = _recipe(recipe or source.recipe, options)
     start, _ = read_weights(weights) if isinstance(weights, str | Path) else (weights, None)
     with processes(device) as (among, on):
+        if on.type == "cpu":
+            keep_memory()
         setup = make_setup(net, source, known, among, on, weights=start, seen=seen)
         setup = replace(setup, data_name=data if isinstance(data, str) else source.name)
         folder = _folder(out, f"{Path(net.spec.path).stem.strip('<>')}-{source.name}", among, resume)
