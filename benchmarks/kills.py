@@ -160,7 +160,7 @@ def main() -> None:
     register("noise", lambda path: Noise())
     with tempfile.TemporaryDirectory() as root:
         counts = campaign(chosen.kills, random.Random(chosen.seed), Path(root))
-    machine = {"system": platform.platform(), "torch": torch.__version__}
+    machine = {"system": f"{platform.system()} {platform.machine()}", "torch": torch.__version__}
     content = {"version": 1, "date": date.today().isoformat(), "machine": machine, **counts}
     print(json.dumps(content, indent=1))
     if chosen.json:

@@ -32,6 +32,7 @@ import torch.nn.functional as F
 
 import archdsl
 from archdsl.training.allocator import keep_memory
+from archdsl.training.compiled import compiled
 from archdsl.training.cuda_graph import GraphedBackward
 from archdsl.training.losses import Criterion
 from archdsl.training.optimizer import make_optimizer
@@ -93,7 +94,7 @@ def ours(chosen: argparse.Namespace, images: torch.Tensor, labels: torch.Tensor)
     options = [f"run.precision={chosen.precision}", "optimizer.lr=0.01", f"run.cuda_graph={str(chosen.graph).lower()}"]
     recipe = overridden(read_recipe("regseg-paper"), [*options, f"run.compile={str(chosen.compile).lower()}"])
     module = net.module(0).to(images.device).to(memory_format=torch.channels_last).train()
-    forward = torch.compile(module) if chosen.compile else module
+    forward = compiled(module) if chosen.compile else module
     criterion = Criterion.of(recipe.loss, "logits", {}, device=images.device)
     seen = (net.preprocessing, 3)
     step = Step(forward, criterion, make_optimizer(module, recipe.optimizer), recipe, images.device, seen, Processes())

@@ -20,6 +20,7 @@ from archdsl.diagnostics import ArchError
 from archdsl.lower.module import ArchModule
 from archdsl.network import Network
 from archdsl.training.average import Average, precise_statistics
+from archdsl.training.compiled import compiled
 from archdsl.training.curves import curves, rounded_up
 from archdsl.training.data.streets import open_source
 from archdsl.training.evaluate import METRICS, evaluate
@@ -241,6 +242,20 @@ def test_a_state_that_is_damaged_is_not_taken(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / BEFORE).unlink()
     with pytest.raises(ArchError, match="E0834"):
         load_state(tmp_path)
+
+
+def test_torch_compile_takes_a_network_whole() -> None:
+    """In one piece, auxiliary outputs too; it trains the module's own parameters, as eager training would."""
+    spec = SPEC.replace("  out logits", "  aux out early = s2 -> conv(classes)\n  out logits")
+    module, other = (archdsl.loads(spec).module(0).train() for _ in range(2))
+    whole = compiled(other, fullgraph=True, backend="aot_eager")
+    for forward in (module, whole):
+        outputs = forward(normalise(images(), tiny().preprocessing, 3))
+        (outputs["logits"].square().mean() + outputs["early"].square().mean()).backward()
+    for (name, a), b in zip(module.named_parameters(), other.parameters(), strict=True):
+        assert a.grad is not None and b.grad is not None and torch.allclose(a.grad, b.grad, atol=1e-6), name
+    for (name, a), b in zip(module.named_buffers(), other.buffers(), strict=True):
+        assert torch.allclose(a, b), name
 
 
 def test_memory_is_kept_between_steps() -> None:
