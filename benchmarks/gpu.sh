@@ -3,12 +3,12 @@
 #
 #   benchmarks/gpu.sh [tests|bench|train|all] [CAMVID]
 #
-#   tests  every test that uses the device where there is one                       about 5 minutes
-#   bench  float16: batch 1 and 8 at 1024x2048, DWRSeg also at 512x1024; PART=batch1, small or batch8 runs one of them
-#                                                                                   about 5 minutes each
-#   train  benchmarks/gpu_train.sh CAMVID step                                      about 2 minutes
+#   tests  every test that uses the device where there is one
+#   bench  float16: batch 1 and 8 at 1024x2048, DWRSeg also at 512x1024; a file for each of the seven cases
+#   train  benchmarks/gpu_train.sh CAMVID step
 #
-# All three go on where one fails, and the exit code is that of the worst. TIME (10s) is how long each case is measured.
+# All go on where one fails, and the exit code is that of the worst. To run less at a time: PART=batch1, small or batch8,
+# NETWORKS="dwrseg gun", PEERS=NAME,…; TIME (10s) is how long each case is measured once its contenders are prepared.
 # Needs Python 3.11 or newer and torch 2.11 or newer with CUDA; peers that are missing say so in the results.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,13 @@ python=${PYTHON:-python}
 results=benchmarks/results
 what=${1:-all} camvid=${2:-}
 worst=0
+case $what in
+  tests | bench | train | all) ;;
+  *)
+    echo "gpu.sh: tests, bench, train or all, and not $what" >&2
+    exit 2
+    ;;
+esac
 
 run() {
   echo "== $*"
@@ -40,20 +47,22 @@ tests() {
   run $python -m pytest -q -m gpu tests
 }
 
-bench() { # NAME OPTIONS...
-  local name=$1
-  shift
+bench() { # NAME BATCH HxW NETWORKS...
+  local name=$1 batch=$2 size=$3 network
+  shift 3
   if [ "${PART:-$name}" != "$name" ]; then return; fi
-  run $python -m archdsl bench --device cuda --require cuda --dtype float16 --per-node --time "${TIME:-10s}" \
-    --json "$results/gpu-$name.json" --svg "$results/gpu-$name.svg" "$@"
+  for network in "$@"; do
+    run $python -m archdsl bench "specs/$network.arch" --device cuda --require cuda --dtype float16 --batch "$batch" \
+      --input "$size" --peers "${PEERS:-all}" --per-node --time "${TIME:-10s}" --json "$results/gpu-$name-$network.json"
+  done
 }
 
 case $what in tests | all) tests ;; esac
 case $what in
   bench | all)
-    bench batch1 --batch 1 --input 1024x2048
-    bench small specs/dwrseg.arch --batch 1 --input 512x1024
-    bench batch8 --batch 8 --input 1024x2048
+    bench batch1 1 1024x2048 ${NETWORKS:-dwrseg regseg gun}
+    bench small 1 512x1024 dwrseg
+    bench batch8 8 1024x2048 ${NETWORKS:-dwrseg regseg gun}
     run $python benchmarks/page.py
     ;;
 esac
@@ -64,11 +73,6 @@ case $what in
     else
       echo "== training is left out: give the folder of CamVid"
     fi
-    ;;
-  tests | bench) ;;
-  *)
-    echo "gpu.sh: tests, bench, train or all, and not $what" >&2
-    exit 2
     ;;
 esac
 exit $worst

@@ -105,3 +105,20 @@ def test_the_gpu_script_says_that_there_is_no_gpu() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (3, "no CUDA device on this machine\n")
+
+
+def test_the_gpu_script_measures_every_case_of_the_page(tmp_path: Path) -> None:
+    """With a stand-in for Python that notes what it was told, and fails for one of the cases."""
+    noted, stub = tmp_path / "noted", tmp_path / "python"
+    stub.write_text(
+        f'#!/bin/sh\n[ "$1" = - ] && exit 0\necho "$@" >> {noted}\ncase "$*" in *batch8-gun*) exit 4 ;; esac\n'
+    )
+    stub.chmod(0o755)
+    environment = {**os.environ, "PYTHON": str(stub)}
+    done = subprocess.run(["bash", BENCHMARKS / "gpu.sh", "bench"], env=environment, capture_output=True, check=False)
+    calls = [line.split() for line in noted.read_text().splitlines() if " bench " in line]
+    measured = {(Path(c[3]).stem, int(c[c.index("--batch") + 1]), c[c.index("--input") + 1]) for c in calls}
+    assert measured == {(network.lower(), batch, size) for network, _, _, batch, size, _ in page.GPU_CASES}
+    assert done.returncode == 4 and all({"cuda", "float16", "--per-node"} <= set(call) for call in calls)
+    wrong = subprocess.run(["bash", BENCHMARKS / "gpu.sh", "fly"], env=environment, capture_output=True, check=False)
+    assert wrong.returncode == 2
