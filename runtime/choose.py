@@ -45,11 +45,12 @@ class _Contest:
     """Challengers meet the champion one at a time, so that no more than two are in memory."""
 
     program: Program
-    deadline: float
+    seconds: float
     own_only: bool = False
     milliseconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     champion: tuple[Engine, Runner] | None = None
+    deadline: float = 0.0
 
     def candidates(self) -> list[Engine]:
         found = []
@@ -102,7 +103,7 @@ def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECO
     when what it computes is wrong.
     """
     if name in ("auto", "own"):
-        return _automatic(_Contest(program, time.monotonic() + seconds, name == "own"), prove)
+        return _automatic(_Contest(program, seconds, name == "own"), prove)
     engine = named(name, program)
     try:
         run = engine.prepare(program)
@@ -122,6 +123,8 @@ def _automatic(contest: _Contest, prove: Prove) -> Chosen:
 
 
 def _measure(contest: _Contest, candidates: list[Engine]) -> None:
+    # from here on: asking whether engines can run imports what they stand on, which is not for them to pay
+    contest.deadline = time.monotonic() + contest.seconds
     key = key_of(contest.program)
     known = remembered(key)
     contest.milliseconds = {engine.name: known[engine.name] for engine in candidates if engine.name in known}

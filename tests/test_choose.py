@@ -146,6 +146,17 @@ def test_the_key_changes_with_what_a_timing_hangs_on() -> None:
     assert len(keys) == 4 and key_of(compiled(sizes=SIZES).program) in keys
 
 
+def test_asking_whether_engines_can_run_takes_none_of_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Fake("asks-long", seconds=5)
+
+    def asked(program: Program) -> None:
+        CLOCK.now += 6
+
+    monkeypatch.setattr(slow, "available", asked)
+    put(Fake("quick"), slow)
+    assert set(compiled(sizes=SIZES).manifest.engines[0].milliseconds) == {"quick", "asks-long"}
+
+
 def test_without_sizes_nothing_is_measured() -> None:
     put(Fake("slow", delay=0.01), Fake("fast"))
     record = compiled().manifest.engines[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from archdsl.cli import exits, signals
 
 ROOT = Path(__file__).parents[1]
 
@@ -477,3 +480,20 @@ def test_signals_leave_no_half_artifact(folder: Path, number: signal.Signals, co
     assert running.returncode == code, said
     assert "Traceback" not in said
     assert not (folder / "build" / "r").exists()
+
+
+def test_a_signal_that_got_lost_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callbacks out of C and finalisers lose exceptions; long work must end all the same."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    monkeypatch.setattr(exits, "interrupted", False)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
+        signals.end_in_order()
+        with pytest.raises(KeyboardInterrupt), signals.insisted_on(0.05):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            time.sleep(5)
+        time.sleep(0.15)  # and not once more after that
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

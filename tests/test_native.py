@@ -358,11 +358,32 @@ def test_what_does_not_build_or_load_is_a_reason(tmp_path: Path, monkeypatch: py
     with pytest.raises(build.CannotBuild, match="do not build"):
         build.library.__wrapped__()
     assert not list(tmp_path.rglob("*.so"))
-    broken = build._path(build.compiler())
-    broken.write_bytes(b"no library")
     with pytest.raises(build.CannotBuild, match="cannot be loaded"):
-        build.library.__wrapped__()
-    assert not broken.exists()
+        build._loaded(tmp_path)
+
+
+@needs_kernels
+def test_a_library_that_was_damaged_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path(build.library()._name).read_bytes()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    broken = build._path(build.compiler())
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_bytes(whole[:100])
+    monkeypatch.setattr(build, "_compile", lambda command: Path(command[-1]).write_bytes(whole))
+    assert build.library.__wrapped__().archdsl_op_size() > 0
+    assert broken.read_bytes() == whole
+
+
+@needs_kernels
+def test_where_the_cache_cannot_be_written_kernels_are_built_for_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Path(build.library()._name).read_bytes()
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(build, "_compile", lambda command: Path(command[-1]).write_bytes(whole))
+    assert build.library.__wrapped__().archdsl_op_size() > 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_other_devices_and_dtypes_are_refused() -> None:

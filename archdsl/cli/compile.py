@@ -12,6 +12,7 @@ import typer
 from archdsl.cli.exits import MissingRequirement, stop_if_terminated
 from archdsl.cli.loading import Trained, Weights, load_module, load_network, read_weights_file
 from archdsl.cli.options import NetworkOption, SetOption, seconds, settings_of, size
+from archdsl.cli.signals import insisted_on
 
 if TYPE_CHECKING:
     from archdsl.lower.verify import Verification
@@ -62,7 +63,8 @@ def compile_command(
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
     sizes = sizes or [_default_size(net, given)]
-    made = _compile(net, given, sizes, dtype, device, engine, output, batch, seconds("--tune", tune))
+    with insisted_on():
+        made = _compile(net, given, sizes, dtype, device, engine, output, batch, seconds("--tune", tune))
     target = folder or Path("build") / Path(spec).stem
     stop_if_terminated()
     made.save(target, _report(net, made))

@@ -9,6 +9,7 @@ import typer
 
 from archdsl.cli.exits import MissingRequirement, stop_if_terminated
 from archdsl.cli.options import JsonOption, size, write_json
+from archdsl.cli.signals import insisted_on
 
 if TYPE_CHECKING:
     from archdsl.runtime.export.deployable import Deployable
@@ -42,7 +43,8 @@ def export(
     deployable = _deployable(folder, fixed)
     done = []
     for name, path in wanted.items():
-        done.append(_write(deployable, name, path))
+        with insisted_on():
+            done.append(_write(deployable, name, path))
         if json_ != "-":
             _tell(deployable, done[-1])
     if json_ is not None:

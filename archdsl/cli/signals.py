@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from archdsl.cli import exits
@@ -48,11 +50,42 @@ def _leave(number: int, frame: FrameType | None) -> None:
 # code in C may swallow the exception or make another of it; the notes in `exits` outlive both
 
 
+_patience: float | None = None
+
+
+@contextmanager
+def insisted_on(seconds: float = 3.0) -> Iterator[None]:
+    """Inside, a signal whose exception got lost is raised again after that time, until the block ends.
+
+    For long work that cleans up after itself in less. Callbacks out of C and finalisers lose exceptions.
+    """
+    global _patience
+    _patience = seconds
+    _handle(signal.SIGALRM, _again)
+    try:
+        yield
+    finally:
+        _patience = None
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def _noted() -> None:
+    if _patience is not None:
+        signal.setitimer(signal.ITIMER_REAL, _patience)
+
+
+def _again(number: int, frame: FrameType | None) -> None:
+    _noted()
+    raise Terminated if exits.terminated else KeyboardInterrupt
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     exits.interrupted = True
+    _noted()
     raise KeyboardInterrupt
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     exits.terminated = True
+    _noted()
     raise Terminated

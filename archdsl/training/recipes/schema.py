@@ -190,8 +190,6 @@ class Validate(Section):
     """Pixels within which a boundary counts as found."""
     select: Literal["best", "last"] = "best"
     """Which weights `best.safetensors` has; `last` where validation data must not choose."""
-    metric: str = "miou"
-    """By what the best are chosen: `miou`, `pixel_accuracy`, `boundary_f1`, or the name of a class for its IoU."""
 
 
 class Search(Section):

@@ -59,15 +59,28 @@ def why_not(dtype: torch.dtype) -> str | None:
 
 @cache
 def library() -> ctypes.CDLL:
-    """The kernels, loaded. Raises CannotBuild."""
+    """The kernels, loaded; what does not load is built anew. Raises CannotBuild."""
     command = compiler()
     path = _path(command)
-    if not path.exists():
+    if path.exists():
+        try:
+            return _loaded(path)
+        except CannotBuild:
+            path.unlink(missing_ok=True)
+    try:
         _build(command, path)
+    except OSError:  # the cache cannot be written: kernels for this process alone
+        with tempfile.TemporaryDirectory(prefix="archdsl-") as folder:
+            path = Path(folder) / path.name
+            _build(command, path)
+            return _loaded(path)
+    return _loaded(path)
+
+
+def _loaded(path: Path) -> ctypes.CDLL:
     try:
         return _declared(ctypes.CDLL(str(path)))
     except (OSError, AttributeError) as error:
-        path.unlink(missing_ok=True)
         raise CannotBuild(f"its kernels cannot be loaded: {error}") from error
 
 
@@ -97,14 +110,12 @@ def _processor() -> str:
 
 
 def _build(command: list[str], path: Path) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            _compile([*command, *FLAGS, str(KERNELS / "native.cpp"), "-o", str(made)])
-            made.replace(path)
-    except OSError as error:
-        raise CannotBuild(f"its kernels cannot be built: {error}") from error
+    """Raises CannotBuild, and OSError where the folder cannot be written."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        _compile([*command, *FLAGS, str(KERNELS / "native.cpp"), "-o", str(made)])
+        made.replace(path)
 
 
 def _compile(command: list[str]) -> None:
