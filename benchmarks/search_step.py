@@ -29,7 +29,7 @@ from archdsl.search.space import marked_rates
 
 import archdsl
 
-ROUNDS = 5
+ROUNDS = 4
 """Steps of each kind that are timed, in turns."""
 WARM_UP = 0.3
 
