@@ -132,7 +132,7 @@ def _lowered(searcher: Searcher) -> Iterator[Rates]:
 def _verdict(searcher: Searcher) -> str:
     said, found = comparison(searcher), searcher.known.decision.rates
     if found == searcher.plan.start:
-        return "a tie: the answer is the start"
+        return "no gain: the answer is the start"
     steps = searcher.effort.longest
     seeds = len({seed for _, seed in searcher.known.seeds})
     against = f"{said.mean:+.1f} points of mIoU against the start after {steps} steps from scratch"
@@ -151,7 +151,9 @@ def provenance(searcher: Searcher) -> str:
     unit = "trainings" if how == RANDOM else "steps"
     from archdsl import __version__
 
+    seeds = len({seed for _, seed in searcher.known.seeds})
+    verdict = "one seed" if seeds == 1 else f"{seeds} seeds, a {said.verdict}"
     return (
         f"{how}, {steps} {unit} on {s.data_name}, seed {s.recipe.seed}, {said.mean:+.1f} points of mIoU "
-        f"({said.verdict}) after short trainings, archdsl {__version__}, {date.today()}"
+        f"({verdict}) after short trainings, archdsl {__version__}, {date.today()}"
     )

@@ -33,8 +33,8 @@ def layer(dice: random.Random) -> str:
 
 
 def rate(dice: random.Random) -> str:
-    if dice.random() < 0.35:
-        return str(dice.choice([1, 1, 1, 2, 3, 5]))
+    if dice.random() < 0.25:
+        return str(dice.choice([1, 1, 1, 1, 2, 3]))
     if dice.random() < 0.3:
         own = sorted(dice.sample(range(1, 19), dice.randint(2, 5)))
         return f"search({own[0]} in {{{', '.join(str(r) for r in own)}}})"
