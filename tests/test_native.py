@@ -60,6 +60,16 @@ def test_a_convolution_equals_its_reference(channels: int, settings: dict[str, A
     check(one("conv", channels, **settings), noise(2, channels, 23, 31))
 
 
+@needs_kernels
+def test_weights_that_fill_the_cache_are_shared_out_by_panels() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        check(one("conv", 208, out=208, kernel=3, bias=True), noise(1, 208, 23, 31))
+    finally:
+        torch.set_num_threads(before)
+
+
 OTHERS: list[tuple[str, int, dict[str, Any]]] = [
     ("depthwise", 20, {"kernel": 3, "dilation": 5, "bias": True}),
     ("depthwise", 19, {"kernel": 3, "stride": 2}),
@@ -81,6 +91,8 @@ OTHERS: list[tuple[str, int, dict[str, Any]]] = [
     ("resize", 19, {"scale": 4}),
     ("resize", 19, {"size": (61, 77), "align_corners": True}),
     ("resize", 19, {"size": (9, 7)}),
+    ("resize", 19, {"size": (23, 31)}),
+    ("resize", 19, {"size": (23, 31), "mode": "bicubic", "align_corners": True}),
     ("resize", 19, {"scale": (Fraction(3, 2), Fraction(1, 3))}),
     ("resize", 19, {"scale": 2, "mode": "nearest"}),
     ("resize", 19, {"size": (40, 50), "mode": "nearest"}),

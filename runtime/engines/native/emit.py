@@ -26,9 +26,10 @@ MOST_PIXELS = {1: 24, 2: 14, 3: 9}
 _FEW_PIXELS = 112  # of a piece of work: several blocks, and their input stays in the first cache
 _WEIGHTS_IN_CACHE = 512 << 10
 _TRANSFORMED_IN_CACHE = {2: 384 << 10, 4: 704 << 10}
-_LARGE_TILE_CHANNELS = 320
+_TRANSFORMED_OUTSIDE = 2400 << 10
+_WEIGHTS_OUTSIDE = 4 << 20  # of tiles of 4, which are better fetched seldom than kept beside what is transformed
 _FEWER = 0.85
-_THIN = 8
+_THIN = 16
 
 
 @dataclass(eq=False)
@@ -283,7 +284,7 @@ def winograd(emitter: Emitter, unit: Unit, x: Value, made: Value) -> None:
     logical = emitter.sized.shape(unit.output)[0]
     shape = Shape.of(1, logical, x.c, x.c, False)
     second = emitter.second(unit, made)
-    tile = _tile(emitter, unit, x, made)
+    tile = _tile(emitter, unit, made)
     step = emitter.step(Kind.WINOGRAD, x, made, second, **_finish(unit), option=tile)
     windowed(step, unit.settings)
     _cut(step, shape)
@@ -291,11 +292,10 @@ def winograd(emitter: Emitter, unit: Unit, x: Value, made: Value) -> None:
     _tiles(emitter, step, shape, tile)
 
 
-def _tile(emitter: Emitter, unit: Unit, x: Value, made: Value) -> int:
-    """Results of a tile along an axis: 4 where that is fewer products, and their weights are not too many to fetch."""
+def _tile(emitter: Emitter, unit: Unit, made: Value) -> int:
+    """Results of a tile along an axis: 4 where that is fewer products; in float32, as it takes digits."""
     products = {tile: _tile_count(unit.settings["dilation"], made, tile) * (tile + 2) ** 2 for tile in (2, 4)}
-    large = not emitter.sized.half and x.c <= _LARGE_TILE_CHANNELS
-    return 4 if large and products[4] < _FEWER * products[2] else 2
+    return 4 if not emitter.sized.half and products[4] < _FEWER * products[2] else 2
 
 
 def _tile_count(dilation: tuple[int, int], made: Value, tile: int) -> int:
@@ -309,9 +309,12 @@ def _tiles(emitter: Emitter, step: Step, shape: Shape, tile: int) -> None:
     """Tiles of a piece: whole blocks of the inner kernel, as many as leave their transforms in the second cache."""
     most, positions = MOST_PIXELS[shape.vectors], (tile + 2) ** 2
     per_tile = positions * (shape.run * emitter.item + shape.panel * 4)
-    fair = _tile_count(tuple(step.op.dilation), step.made, tile) // (4 * emitter.threads * most)
-    tiles = most * max(1, min(_TRANSFORMED_IN_CACHE[tile] // per_tile // most, fair))
-    step.op.columns, step.op.panel_span = tiles, shape.panels
+    outside = tile == 4 and positions * shape.run * shape.panel * shape.panels * emitter.item > _WEIGHTS_OUTSIDE
+    budget = _TRANSFORMED_OUTSIDE if outside else _TRANSFORMED_IN_CACHE[tile]
+    spans = min(emitter.threads, 2) if outside else 1
+    fair = _tile_count(tuple(step.op.dilation), step.made, tile) * spans // (4 * emitter.threads * most)
+    tiles = most * max(1, min(budget // per_tile // most, fair))
+    step.op.columns, step.op.panel_span = tiles, ceil(shape.panels / spans)
     step.scratch = tiles * per_tile + positions * 2 * 32 * 4 + 64
 
 
@@ -435,7 +438,16 @@ def resize(emitter: Emitter, unit: Unit, reads: list[Value], made: Value) -> Non
     last = unit.first if second is None else unit.last
     step = emitter.step(Kind.NEAREST if nearest else Kind.RESIZE, reads[0], made, second, activation=int(last))
     step.op.option = int(not nearest and unit.settings["align_corners"])
-    step.op.step = type(step.op.step)(*steps_of(unit.settings, reads[0], made))
+    steps = steps_of(unit.settings, reads[0], made)
+    step.op.step = type(step.op.step)(*steps)
+    if not nearest:
+        step.addresses["weights"] = (_pixels(emitter, reads[0], made, steps[1], bool(step.op.option)), 0)
+
+
+def _pixels(emitter: Emitter, read: Value, made: Value, step: float, aligned: bool) -> Buffer:
+    """Which pixels of a row each result reads."""
+    key = ("pixels", read.w, made.w, step, aligned, read.pixel)
+    return emitter.constant(key, lambda: pack.pixels(*_between(read.w, made.w, step, aligned), read.pixel))
 
 
 def steps_of(settings: Mapping[str, Any], read: Value, made: Value) -> tuple[float, float]:
@@ -458,17 +470,18 @@ def planar_resize(emitter: Emitter, unit: Unit, x: Value, made: Value, plane: in
     step = emitter.step(Kind.PLANAR_RESIZE, x, made, merged=int(unit.labels), run=plane)
     step.op.option, step.op.step = int(unit.settings["align_corners"]), type(step.op.step)(*steps)
     key = ("columns", x.w, made.w, steps[1], step.op.option)
-    table = emitter.constant(key, lambda: _columns(x.w, made.w, steps[1], bool(unit.settings["align_corners"])))
+    table = emitter.constant(key, lambda: pack.columns(*_between(x.w, made.w, steps[1], bool(step.op.option))))
     step.addresses["weights"] = (table, 0)
     step.scratch = x.c * (-(-x.w // LANES) + 2) * LANES * 4
 
 
-def _columns(before: int, after: int, step: float, aligned: bool) -> Tensor:
+def _between(before: int, after: int, step: float, aligned: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The columns that results fall between, and the share of the higher: all [after]."""
     index = torch.arange(after, dtype=torch.float64)
     position = index * step if aligned else (index + 0.5) * step - 0.5
     position = position.clamp(0, before - 1)
     low = position.floor().long()
-    return pack.columns(low, (low + 1).clamp(max=before - 1), position - low)
+    return low, (low + 1).clamp(max=before - 1), position - low
 
 
 def guided(emitter: Emitter, unit: Unit, reads: list[Value], made: Value) -> None:

@@ -54,6 +54,9 @@ class _Fusion:
         ):
             self.same[node.refs[0]] = self._final(node.inputs[0])
             return None
+        if self._keeps_size(node):
+            self.same[node.refs[0]] = self._final(node.inputs[0])
+            return None
         native = supported(self.sized, node)
         read = node.inputs[: SHAPE_ONLY.get(node.op)] if native else node.inputs
         inputs = [self._final(ref) for ref in read]
@@ -64,6 +67,15 @@ class _Fusion:
         if native and node.op == "fused_conv":
             self._unpack(unit)
         return unit
+
+    def _keeps_size(self, node: Node) -> bool:
+        """Whether a node resizes a map to the size it has, as one to that of another map often does."""
+        return (
+            node.op == "resize"
+            and node["scale"] in (None, (1, 1))
+            and not node["antialias"]
+            and self.sized.shape(node.inputs[0]) == self.sized.shape(node.refs[0])
+        )
 
     @staticmethod
     def _unpack(unit: Unit) -> None:

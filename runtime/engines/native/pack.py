@@ -130,3 +130,8 @@ def columns(low: Tensor, high: Tensor, share: Tensor) -> Tensor:
     from_first = (each.view(-1, LANES) - first[:, None] for each in (low, high))
     parts = [first, *(each.flatten() for each in from_first)]
     return torch.cat([*(part.int() for part in parts), share.float().view(torch.int32)])
+
+
+def pixels(low: Tensor, high: Tensor, share: Tensor, pixel: int) -> Tensor:
+    """The table of a resize pixel by pixel: where both columns stand, and the share as its bits. int32 [width, 3]."""
+    return torch.stack([(low * pixel).int(), (high * pixel).int(), share.float().view(torch.int32)], dim=1).contiguous()

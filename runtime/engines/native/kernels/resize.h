@@ -28,8 +28,15 @@ inline Vec corners(const T* a, const T* b, int64_t left, int64_t right, __mmask1
     return mixed(top, mixed(load(b + left, mask), load(b + right, mask), x), y);
 }
 
+// Of a result: where its two columns stand in a row, and the share of the right one.
+struct Pixel {
+    int32_t left, right;
+    float share;
+};
+
 template <class T>
 void resize_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
+    const Pixel* pixel = at.at<Pixel>(op.weights);
     for (int64_t y = y0; y < y1; y++) {
         const Between down(source(op, 0, y), op.in.h);
         const T *top = line_of<T>(at, op.in, n, down.low), *bottom = line_of<T>(at, op.in, n, down.high);
@@ -37,12 +44,10 @@ void resize_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0,
         T* out = line_of<T>(at, op.out, n, y);
         const Vec share_y = splat(down.share);
         for (int64_t x = 0; x < op.out.w; x++, out += op.out.pixel) {
-            const Between across(source(op, 1, x), op.in.w);
-            const int64_t left = across.low * op.in.pixel, right = across.high * op.in.pixel;
-            const Vec share_x = splat(across.share);
+            const Vec share_x = splat(pixel[x].share);
             for (int64_t c = 0; c < op.out.c; c += LANES) {
                 const __mmask16 mask = first_lanes(op.out.c - c);
-                Vec v = corners(top + c, bottom + c, left, right, mask, share_x, share_y);
+                Vec v = corners(top + c, bottom + c, pixel[x].left, pixel[x].right, mask, share_x, share_y);
                 if (add) v = _mm512_add_ps(v, load(add + x * op.second.pixel + c, mask));
                 store(out + c, activated(v, op.activation), mask);
             }
