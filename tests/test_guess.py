@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -158,13 +156,31 @@ def test_by_the_command(graph: Graph, tmp_path: Path) -> None:
     assert (tmp_path / "m.toml").is_file()
 
 
-@given(st.lists(st.lists(st.integers(-5, 5), min_size=3, max_size=3), min_size=1, max_size=4))
-def test_the_best_pairing(rows: list[list[int]]) -> None:
+def test_another_network_of_the_file_is_named(graph: Graph, tmp_path: Path) -> None:
+    """Weights that fit another network of the spec than its first are told to be that one's."""
+    (tmp_path / "net.arch").write_text(TEXT + "network Nine = Net(classes=9)\n")
+    torch.save(initial_weights(archdsl.loads(TEXT, classes=9).ir), tmp_path / "x.pth")
+    given = [
+        "weights",
+        "import",
+        str(tmp_path / "net.arch"),
+        str(tmp_path / "x.pth"),
+        "-o",
+        str(tmp_path / "y.safetensors"),
+    ]
+    refused = CliRunner().invoke(app, given)
+    assert refused.exit_code == 1 and "give --network Nine" in refused.stderr
+    assert CliRunner().invoke(app, [*given, "--network", "Nine"]).exit_code == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (4, 4), (2, 4), (4, 2), (1, 5)])
+def test_the_best_pairing(shape: tuple[int, int]) -> None:
     """The sum of a pairing is that of the best of all permutations, whichever side is longer."""
-    for scores in (np.array(rows, float), np.array(rows, float).T):
+    dice = np.random.default_rng(sum(shape))
+    for scores in dice.integers(-5, 6, (20, *shape)).astype(float):
         pairs = pairing(scores)
-        short, long = sorted(scores.shape)
-        table = scores if scores.shape[0] == short else scores.T
+        short, long = sorted(shape)
+        table = scores if shape[0] == short else scores.T
         best = max(sum(table[i, p[i]] for i in range(short)) for p in itertools.permutations(range(long), short))
         assert len(pairs) == short and sum(scores[pair] for pair in pairs) == best
 

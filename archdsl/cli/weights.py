@@ -65,6 +65,8 @@ def import_(
         report = import_weights(net.ir, checkpoint, name_map=name_map, guess=guess, partial=partial)
     except UnmatchedWeights as error:
         _propose(error.report, proposed)
+        if network is None and not set_:
+            _hint(spec, net.name, checkpoint, name_map)
         raise
     _propose(report, proposed)
     _write(net, report, output, checkpoint, partial)
@@ -87,6 +89,22 @@ def _propose(report: ImportReport, path: Path) -> None:
         print(f"warning: {message}", file=sys.stderr)
     for theirs, (ours, other) in guess.unsure.items():
         print(f"warning: {theirs} was taken for {ours}, and could as well be {other}", file=sys.stderr)
+
+
+def _hint(spec: str, tried: str, checkpoint: Path, name_map: NameMap | None) -> None:
+    """Says which other network of the file the weights are for, if any."""
+    from archdsl.lower.import_weights import UnmatchedWeights, import_weights
+    from archdsl.network import load
+    from archdsl.spec import Spec, locate
+
+    for name in Spec.read(locate(spec).path).networks:
+        if name == tried:
+            continue
+        try:
+            import_weights(load(spec, network=name).ir, checkpoint, name_map=name_map)
+        except UnmatchedWeights:
+            continue
+        print(f"these are weights of {name}: give --network {name}", file=sys.stderr)
 
 
 def _check_target(output: Path, checkpoint: Path) -> None:
