@@ -47,6 +47,8 @@ def gated(x: Tensor, gate: Tensor, weight: Tensor, groups: int) -> tuple[Tensor,
     """
     if x.shape[0] > 1 or weight.numel() >= x.numel():
         return x * gate, weight
+    if groups == 1:
+        return x, weight * gate
     # output channels lie group after group, and each reads its own group's inputs
     per_output = gate.view(groups, 1, -1).expand(groups, weight.shape[0] // groups, -1)
     return x, weight * per_output.reshape(*weight.shape[:2], 1, 1)
