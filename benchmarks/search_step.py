@@ -28,6 +28,7 @@ from archdsl.search.relaxed import RelaxedModule, relax
 from archdsl.search.space import marked_rates
 
 import archdsl
+from archdsl.training.recipes.schema import Search
 
 ROUNDS = 4
 """Steps of each kind that are timed, in turns."""
@@ -120,6 +121,18 @@ def of_search(by_count: dict[int, dict[str, float]], most: int) -> dict[str, Any
     }
 
 
+def to_answer(per_step: float) -> dict[str, float]:
+    """Trainings of as many steps as the search has that the whole of it costs, by the recipe's defaults."""
+    s = Search()
+    rounds = s.short * sum(2**rung * (max(1, s.keep // 2**rung) + 1) for rung in range(s.rungs))
+    seeds = 2 * (s.seeds - 1) * s.short * 2 ** (s.rungs - 1)
+    return {
+        "search": per_step,
+        "with a neighbourhood that holds": per_step + rounds + seeds,
+        "with every round": per_step + s.rounds * rounds + seeds,
+    }
+
+
 def memory(kind: str, batch: int, size: tuple[int, int], device: str) -> float:
     """Bytes at the peak of a step above what there was before it, in a process of its own."""
     command = [sys.executable, __file__, "--peak", kind, "--batch", str(batch), "--size", *map(str, size)]
@@ -176,7 +189,8 @@ def main() -> None:
         "batch": chosen.batch,
         "size": list(size),
         "by_candidates": by_count,
-        "search_over_training": of_search(by_count, 18),
+        "search_over_training": (price := of_search(by_count, 18)),
+        "time_to_answer_in_trainings": to_answer(price["per weight step, pruned"]),
         "peak_bytes": peaks,
         "memory_over_training": max(peaks["weights"], peaks["rates"]) / peaks["train"],
     }

@@ -199,7 +199,7 @@ class Search(Section):
     """Size of the batches that move the rates, as a share of a batch."""
     keep: Count = 8
     """Neighbours of the answer that are trained in a round."""
-    short: Positive = 0.1
+    short: Positive = 0.05
     """Steps of the shortest of these trainings, or below 1 a share of the recipe's; survivors get twice as many."""
     rungs: Count = 2
     """How often the better half survives."""
