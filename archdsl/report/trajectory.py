@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from archdsl.report.picture import ink
@@ -104,19 +104,24 @@ class _Panel:
         return self.x + self.width * step / self.end
 
     def _cells(self) -> Iterator[str]:
-        for (before, after), shares in zip(pairwise((0, *self.steps)), self.shares, strict=True):
-            left, right = self._across(before), self._across(after)
-            for candidate, share in zip(self.candidates, shares, strict=False):
-                if share >= _FAINTEST:
-                    yield ink.element(
-                        "rect",
-                        x=left,
-                        y=self._at(candidate) - self._tall / 2,
-                        width=right - left,
-                        height=self._tall,
-                        class_="read",
-                        fill_opacity=round(0.08 + 0.8 * share, 2),
-                    )
+        """A rectangle for each stretch of steps over which a candidate's share stays the same."""
+        edges = (0, *self.steps)
+        for row, candidate in enumerate(self.candidates):
+            shades = [round(0.08 + 0.8 * shares[row], 2) if shares[row] >= _FAINTEST else 0.0 for shares in self.shares]
+            for shade, stretch in groupby(range(len(shades)), key=shades.__getitem__):
+                numbers = list(stretch)
+                if not shade:
+                    continue
+                left, right = self._across(edges[numbers[0]]), self._across(edges[numbers[-1] + 1])
+                yield ink.element(
+                    "rect",
+                    x=left,
+                    y=self._at(candidate) - self._tall / 2,
+                    width=right - left,
+                    height=self._tall,
+                    class_="read",
+                    fill_opacity=shade,
+                )
 
     def _path(self) -> Iterator[tuple[float, float]]:
         for (before, after), rate in zip(pairwise((0, *self.steps)), self.decided, strict=True):
