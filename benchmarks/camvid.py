@@ -2,9 +2,10 @@
 
 python benchmarks/camvid.py data/CamVid --spec specs/regseg.arch --train train val --seed 0
 
-The test split is scored once, with the last weights; nothing is chosen by it. Rows go into
-benchmarks/results/camvid.json, one for each spec, training split, seed, device and set of options; curves and overlays
-stay in the run's folder, and `--keep` copies them beside the results.
+The test split is scored once, with the last weights; nothing is chosen by it. Each training adds a row to
+benchmarks/results/camvid.json, also one that `--resume RUN` went on with; `--keep DIR` puts curves, confusion matrix
+and overlays of test images there. On a shared machine the minutes of the clock say little, so a row has those of the
+processor too, since the start or the last resumption.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from typing import Any
 import torch
 
 import archdsl
+from archdsl.images import write_rgb
 from archdsl.training.callbacks import Callback, Logged
-from archdsl.training.data import open_data
+from archdsl.training.data import Source, open_data
 from archdsl.training.evaluate import evaluate
 from archdsl.training.loop import Trainer
+from archdsl.training.pictures import confusion_picture, sample_pictures
 from archdsl.training.predict import Predictor, Views
+from archdsl.training.resume import resume
 from archdsl.training.train import Trained
 
 RESULTS = Path(__file__).parent / "results" / "camvid.json"
@@ -50,17 +54,20 @@ class Lines(Callback):
             print(f"{logged.step}/{logged.steps} loss {logged.loss:.3f}, {left:.1f} minutes left", flush=True)
 
 
-def scores(trained: Trained, data: str, scale: float, device: torch.device) -> dict[str, Any]:
-    """The test split, seen in each way; `scale` enlarges the input in all of them."""
-    source = open_data(data)
-    found = {}
-    for name, views in VIEWS.items():
+def scores(
+    trained: Trained, source: Source, scale: float, device: torch.device, keep: Path | None, ways: int
+) -> dict[str, Any]:
+    """The test split, seen in the first so many ways; `scale` enlarges the input in all of them."""
+    found, test = {}, source.split("test")
+    for name, views in list(VIEWS.items())[:ways]:
         scaled = Views(tuple(s * scale for s in views.scales), views.flip)
         predictor = Predictor(trained.module, trained.module.graph, device, scaled)
-        made = evaluate(predictor, source.split("test"), source.classes, batch=4).as_json()
-        del made["confusion"]
-        found[name] = made
-        print(f"test, {name}: mIoU {made['miou']:.4f}", flush=True)
+        made = evaluate(predictor, test, source.classes, batch=4)
+        found[name] = {key: value for key, value in made.as_json().items() if key != "confusion"}
+        print(f"test, {name}: mIoU {made.miou:.4f}", flush=True)
+        if keep is not None and name == "single":
+            write_rgb(keep / "confusion.png", confusion_picture(made.confusion.matrix(), made.classes))
+            sample_pictures(predictor, test, source.classes, source.palette, keep / "overlays", 3)
     return found
 
 
@@ -75,16 +82,27 @@ def main() -> None:
     parser.add_argument("--opt", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--scale", type=float, default=1.0, help="of the input at test time")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--keep", type=Path, help="copy curve, confusion matrix and overlays there")
+    parser.add_argument("--ways", type=int, default=len(VIEWS), help=f"how many of: {', '.join(VIEWS)}")
+    parser.add_argument("--resume", type=Path, help="go on with this run, with --opt alone")
+    parser.add_argument("--keep", type=Path, help="where curve, confusion matrix and overlays go")
     chosen = parser.parse_args()
     data = f"camvid:{chosen.folder}"
     net = archdsl.load(chosen.spec, network=chosen.network, classes=11)
-    lines, begun = Lines(), time.monotonic()
+    lines, begun, busy = Lines(), time.monotonic(), time.process_time()
     # val is a sequence that is also in train: it shows that all is well, and chooses nothing
     options = [f"data.train={json.dumps(chosen.train)}", f"seed={chosen.seed}", "validate.select=last", *chosen.opt]
-    trained = archdsl.train(net, data, chosen.recipe, options=options, device=chosen.device, callbacks=[lines])
-    seconds = time.monotonic() - begun
+    if chosen.resume is None:
+        trained = archdsl.train(net, data, chosen.recipe, options=options, device=chosen.device, callbacks=[lines])
+    else:
+        trained = resume(chosen.resume, data=data, options=chosen.opt, callbacks=[lines])
+    seconds, worked = time.monotonic() - begun, time.process_time() - busy
+    if trained.stopped is not None:
+        raise SystemExit(f"stopped at step {trained.steps}; go on with --resume {trained.folder}")
     device = torch.device(chosen.device)
+    if chosen.keep:
+        chosen.keep.mkdir(parents=True, exist_ok=True)
+        for name in ("metrics.jsonl", "run.json", "curves.svg"):
+            shutil.copy(trained.folder / name, chosen.keep / name)
     row = {
         "spec": chosen.spec,
         "network": net.name,
@@ -92,9 +110,11 @@ def main() -> None:
         "seed": chosen.seed,
         "recipe": chosen.recipe,
         "options": chosen.opt,
+        "resumed": json.loads((trained.folder / "run.json").read_text()).get("resumed", []),
         "input_scale": chosen.scale,
         "steps": trained.steps,
         "minutes": round(seconds / 60, 2),
+        "processor_minutes": round(worked / 60, 2),
         "images_per_second": round(sum(lines.rates) / max(1, len(lines.rates)), 1),
         "waiting": round(sum(lines.waiting) / max(1, len(lines.waiting)), 4),
         "device": torch.cuda.get_device_name(device)
@@ -102,15 +122,10 @@ def main() -> None:
         else f"cpu, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "date": date.today().isoformat(),
-        "test": scores(trained, data, chosen.scale, device),
+        "test": scores(trained, open_data(data), chosen.scale, device, chosen.keep, chosen.ways),
     }
     rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     RESULTS.write_text(json.dumps({"version": 1, "rows": [*rows, row]}, indent=1) + "\n", encoding="utf-8")
-    if chosen.keep:
-        chosen.keep.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics.jsonl", "confusion.png", "run.json"):
-            shutil.copy(trained.folder / name, chosen.keep / name)
-        shutil.copytree(trained.folder / "overlays", chosen.keep / "overlays", dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from archdsl.search.answer import checked_text
 from archdsl.search.halves import Halves
 from archdsl.search.latency import budget_for
@@ -23,11 +24,11 @@ from archdsl.atomic import write_text
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.network import Network, load
 from archdsl.training.data import Source, open_data
+from archdsl.training.differences import differences
 from archdsl.training.evaluate import Stopped
 from archdsl.training.processes import Processes, processes
 from archdsl.training.recipes import Recipe, overridden, read_recipe
 from archdsl.training.recipes.read import as_table, recipe_from
-from archdsl.training.resume import differences
 from archdsl.training.run_folder import RUN, SPEC, RunFolder, git_state, now
 from archdsl.training.setup import Seen, make_setup
 from archdsl.training.signals import Stop, stopping
@@ -124,7 +125,8 @@ def resume(
         help_ = f"archdsl train --resume {folder}"
         raise ArchError([Diagnostic("E0834", f"{folder} is the run of a training, not of a search", help=help_)])
     net = load(str(found.path / SPEC), network=facts["network"], **facts["settings"])
-    for text in differences(facts):
+    here = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    for text in differences(facts["numerics"], here):
         remark(text)
     made = run(
         net,

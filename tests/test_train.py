@@ -9,66 +9,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from test_data import cityscapes
+from trainings import DATA, SPEC, archdsl_in, lines, net, options, quick, same, trained
 
 import archdsl
 from archdsl.diagnostics import ArchError
 from archdsl.lower.checkpoints import read_weights
-from archdsl.network import Network
 from archdsl.training.callbacks import Callback, Logged
 from archdsl.training.data import open_data
 from archdsl.training.loop import Trainer
 from archdsl.training.processes import Processes
-from archdsl.training.recipes import Recipe, read_recipe
 from archdsl.training.resume import resume
 from archdsl.training.setup import make_setup
 from archdsl.training.train import Trained
-
-SPEC = """arch 1
-
-network Tiny(classes: int = 4) {
-  in image [3, H, W]
-  s2 = image -> conv(8, 3, stride=2) -> bn -> relu
-  s4 = s2 -> conv(8, 3, stride=2) -> bn -> relu -> dropout(0.2)
-  aux out early = s2 -> conv(classes)
-  out logits = s4 -> conv(classes, bias=true) -> resize(like=image)
-}
-"""
-DATA = "streets:8@32x64"
-QUICK = (
-    "steps=12",
-    "batch=4",
-    "augment.crop=[32,64]",
-    "log_every=3",
-    "validate.every=4",
-    "augment.paste=0.5",
-    "data.class_uniform=0.5",
-    "data.tile=16",
-)
-
-
-def net(classes: int = 11) -> Network:
-    return archdsl.loads(SPEC, classes=classes)
-
-
-def quick(*options: str) -> Recipe:
-    return read_recipe("quickstart", [*QUICK, *options])
-
-
-def trained(folder: Path, *options: str, **given: Any) -> Trained:
-    return archdsl.train(net(), DATA, quick(*options), out=folder, device="cpu", **given)
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +36,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_what_a_training_leaves(whole: Trained) -> None:
     """Checkpoints, curves, scores, pictures, the spec, and enough in run.json to do it again."""
     names = {path.name for path in whole.folder.iterdir()}
-    assert {"best.safetensors", "last.safetensors", "state.safetensors", "spec.arch", "confusion.png"} <= names
+    assert {
+        "best.safetensors",
+        "last.safetensors",
+        "state.safetensors",
+        "spec.arch",
+        "confusion.png",
+        "curves.svg",
+    } <= names
     assert len(list((whole.folder / "overlays").glob("*.png"))) == 4 and any((whole.folder / "tensorboard").iterdir())
     run = json.loads((whole.folder / "run.json").read_text())
     assert (run["state"], run["step"], run["seed"], run["data"]) == ("done", 12, 0, DATA)
@@ -160,6 +123,16 @@ def test_files_and_memory_give_the_same_batches() -> None:
             assert torch.equal(images, more) and torch.equal(labels, marks)
 
 
+def test_cityscapes_from_its_tree(tmp_path: Path) -> None:
+    """Real names and label ids, read by files: 19 classes are trained and scored."""
+    recipe = quick("steps=2", "batch=2", "data.memory=never", "data.workers=0", "validate.every=0")
+    data = f"cityscapes:{cityscapes(tmp_path / 'data')}"
+    made = archdsl.train(net(19), data, recipe, out=tmp_path / "run", device="cpu")
+    assert made.scores is not None and made.scores.images == 1
+    seen = [name for name, row in zip(made.scores.classes, made.scores.confusion.matrix(), strict=True) if sum(row)]
+    assert seen == ["road", "car", "bicycle"]
+
+
 def test_parts_of_a_batch_train_alike(tmp_path: Path) -> None:
     """With norms frozen, accumulating over parts gives the weights of the whole batch, but for rounding."""
     options = ("norm.freeze=true", "ema=0", "validate.every=0", "optimizer.kind=sgd", "optimizer.lr=0.01")
@@ -193,6 +166,7 @@ def test_fine_tuning_to_other_classes(whole: Trained, tmp_path: Path) -> None:
         (("loss.aux.erly.weight=1",), 11, "E0833"),
         (("augment.paste_classes=['rod']",), 11, "E0833"),
         (("data.train=['trian']",), 11, "E0830"),
+        (("validate.metric=rod",), 11, "E0833"),
     ],
 )
 def test_what_does_not_fit_is_said_first(tmp_path: Path, options: tuple[str, ...], classes: int, code: str) -> None:
@@ -238,23 +212,12 @@ def test_every_switch_of_a_recipe_runs(tmp_path: Path) -> None:
         "validate.scales=[0.5, 1.0]",
         "validate.window=[16, 32]",
         "validate.select=last",
+        "validate.metric=road",
     )
     assert made.scores is not None and made.scores.images == 60
 
 
 # ---------------------------------------------------------------- command line
-
-
-def archdsl_in(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "archdsl", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
-def options(*given: str) -> list[str]:
-    return [word for option in (*QUICK, *given) for word in ("--opt", option)]
 
 
 @pytest.mark.slow

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,8 +20,12 @@ from archdsl.diagnostics import ArchError
 from archdsl.lower.module import ArchModule
 from archdsl.network import Network
 from archdsl.training.average import Average, precise_statistics
+from archdsl.training.compiled import compiled
+from archdsl.training.curves import curves, rounded_up
 from archdsl.training.data.streets import open_source
-from archdsl.training.evaluate import evaluate
+from archdsl.training.evaluate import METRICS, evaluate
+from archdsl.training.losses import dice, ohem
+from archdsl.training.metrics import Confusion
 from archdsl.training.optimizer import freeze, make_optimizer, restore, tensors_of
 from archdsl.training.predict import Predictor, Views, starts
 from archdsl.training.preprocess import normalise
@@ -206,6 +214,18 @@ def test_shards_count_every_image_once() -> None:
     assert whole.images == 7 and parts[0].images == 7
 
 
+def test_scores_have_names() -> None:
+    """What a recipe can choose by: means, accuracy, or one class, which counts as 0 where it is nowhere."""
+    data = open_source("2@32x64").split("train")
+    found = evaluate(predictor(), data, open_source("").classes)
+    about = found.as_json()
+    for name in METRICS:
+        assert found.value(name) == about[name]
+    assert found.value("road") == (about["iou"]["road"] or 0.0)
+    with pytest.raises(KeyError):
+        found.value("roda")
+
+
 def test_a_state_that_is_damaged_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A flipped bit or a cut file is noticed, and the state before it is taken; with neither there is an error."""
     for step in (1, 2):
@@ -222,3 +242,64 @@ def test_a_state_that_is_damaged_is_not_taken(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / BEFORE).unlink()
     with pytest.raises(ArchError, match="E0834"):
         load_state(tmp_path)
+
+
+def test_torch_compile_takes_a_network_whole() -> None:
+    """In one piece, auxiliary outputs too; it trains the module's own parameters, as eager training would."""
+    spec = SPEC.replace("  out logits", "  aux out early = s2 -> conv(classes)\n  out logits")
+    module, other = (archdsl.loads(spec).module(0).train() for _ in range(2))
+    whole = compiled(other, fullgraph=True, backend="aot_eager")
+    for forward in (module, whole):
+        outputs = forward(normalise(images(), tiny().preprocessing, 3))
+        (outputs["logits"].square().mean() + outputs["early"].square().mean()).backward()
+    for (name, a), b in zip(module.named_parameters(), other.parameters(), strict=True):
+        assert a.grad is not None and b.grad is not None and torch.allclose(a.grad, b.grad, atol=1e-6), name
+    for (name, a), b in zip(module.named_buffers(), other.buffers(), strict=True):
+        assert torch.allclose(a, b), name
+
+
+def test_memory_is_kept_between_steps() -> None:
+    """A large tensor made again and again takes new pages once; in a process of its own, for it stays so."""
+    code = """if True:
+        import resource, torch
+        from archdsl.training.allocator import keep_memory
+        def faults():
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(5):
+                torch.ones(4 << 20)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        before, kept, _, after = faults(), keep_memory(), faults(), faults()
+        assert not kept or after < 0.1 * before, (before, after)
+        print(kept)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
+
+
+def test_parts_are_of_use_alone() -> None:
+    """A loop of one's own in plain PyTorch: the module, a loss with torch's backward, and the scores."""
+    model = tiny().module(seed=0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3)
+    samples = [open_source("4@32x64").split("train")[i] for i in range(4)]
+    inputs = torch.stack([torch.from_numpy(s.image).permute(2, 0, 1) for s in samples]) / 255
+    labels = torch.stack([torch.from_numpy(s.labels) for s in samples])
+    losses = []
+    for _ in range(20):
+        loss = ohem(model(inputs), labels) + dice(model(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    scores = Confusion(11)
+    scores.add(model.eval()(inputs).argmax(1), labels)
+    assert losses[-1] < 0.8 * losses[0] and scores.miou() > scores.majority_miou()
+
+
+def test_curves_are_a_picture() -> None:
+    """Well-formed SVG with a curve for each quantity, each within its panel; also of a run that has no line yet."""
+    lines = [{"step": s, "loss": 3 - s / 10, "lr": 0.003} for s in range(1, 11)]
+    found = ElementTree.fromstring(curves([*lines, {"step": 10, "miou": 0.5, "pixel_accuracy": 0.9}]))
+    drawn = [c.get("points", "") for c in found.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert len(drawn) == 5 and drawn[0].count(",") == 10 and drawn[2] == "696.0,465.0" and drawn[4] == ""
+    assert len(ElementTree.fromstring(curves([]))) > 0
+    assert [rounded_up(x) for x in (0, 0.003, 1.2, 7, 20)] == [1, pytest.approx(0.005), 2, 10, 20]

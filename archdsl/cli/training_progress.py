@@ -82,7 +82,8 @@ class Live(Callback):
             self._bar.update(self._task, description=f"scoring {done}/{of}")
 
     def on_validation(self, trainer: Trainer, scores: Scores) -> None:
-        best = "  best so far" if scores.miou >= trainer.best else ""
+        v = trainer.setup.recipe.validate_
+        best = "  best so far" if v.select == "best" and scores.value(v.metric) >= trainer.best else ""
         text = f"step {trainer.step}: {trainer.setup.validation_name} mIoU {scores.miou:.4f}{best}"
         print(text, flush=True) if self._bar is None else self._bar.print(text)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from archdsl.lower.registry import Applied, lowers, whole
+
+Pair = tuple[int, int]
 
 
 @lowers("conv")
@@ -22,20 +27,71 @@ def depthwise(call: Applied) -> Tensor:
 def _convolve(call: Applied, groups: int) -> Tensor:
     x, weight, dilation = call.x, call.weights["weight"], call["dilation"]
     if call.training and groups > 1 and max(dilation) > 1:
-        x, weight = for_right_gradient(x), for_right_gradient(weight)
+        return with_right_gradient(x, weight, call.bias, call["stride"], call["padding"], dilation, groups)
     return F.conv2d(x, weight, call.bias, call["stride"], call["padding"], dilation, groups)
 
 
 @whole
-def for_right_gradient(x: Tensor) -> Tensor:
-    """The same values, laid out so that torch computes the gradient of a dilated grouped convolution's weight.
+def with_right_gradient(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Tensor:
+    """A dilated grouped convolution, whose weight gets its true gradient on the CPU in bfloat16 too.
 
-    In torch 2.13 on the CPU that gradient reads uninitialised memory where the map or the weight is bfloat16 in
-    channels_last.
+    In torch 2.13 that gradient reads uninitialised memory where the map or the weight is bfloat16 in channels_last.
+    Only there it is worked out on contiguous copies, so that maps stay in channels_last, which other ops are fast in.
     """
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        x, weight = x.to(dtype), weight.to(dtype)
+    if x.device.type != "cpu" or x.dtype != torch.bfloat16:
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    result: Tensor = _Convolution.apply(x, weight, stride, padding, dilation, groups)  # type: ignore[no-untyped-call]
+    return result if bias is None else result + bias.to(result.dtype).view(1, -1, 1, 1)
+
+
+class _Convolution(torch.autograd.Function):
+    """Takes a map and a weight of one type, and the settings of a convolution without bias."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.settings = (None, stride, padding, dilation, False, (0, 0), groups)
+        return F.conv2d(x, weight, None, stride, padding, dilation, groups)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        wants_x, wants_weight, *_ = ctx.needs_input_grad
+        of_x, of_weight = None, None
+        if wants_x:
+            of_x = _backward(grad, x, weight, *ctx.settings, (True, False, False))[0]
+        if wants_weight:
+            plain = (_laid_plainly(t) for t in (grad, x, weight))
+            of_weight = _backward(*plain, *ctx.settings, (False, True, False))[1]
+        return of_x, of_weight, None, None, None, None
+
+
+_backward = torch.ops.aten.convolution_backward
+
+
+def for_right_gradient(x: Tensor) -> Tensor:
+    """The same values, laid out so that torch computes the gradient that `with_right_gradient` is about."""
     narrow = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+    return _laid_plainly(x) if narrow and x.device.type == "cpu" else x
+
+
+def _laid_plainly(x: Tensor) -> Tensor:
     # not contiguous(): it leaves a weight of one channel per group in channels_last strides
-    return x.clone(memory_format=torch.contiguous_format) if narrow and x.device.type == "cpu" else x
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 @lowers("conv_transpose")

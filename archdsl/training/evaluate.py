@@ -14,6 +14,9 @@ from archdsl.training.metrics import BoundaryScore, Confusion
 from archdsl.training.predict import Predictor
 from archdsl.training.processes import Processes
 
+METRICS = ("miou", "pixel_accuracy", "boundary_f1")
+"""Scores that a recipe can choose by, beside the IoU of a class."""
+
 
 class Stopped(Exception):
     """Somebody asked for an end while images were being scored."""
@@ -31,6 +34,17 @@ class Scores:
     @property
     def miou(self) -> float:
         return self.confusion.miou()
+
+    def value(self, metric: str) -> float:
+        """One score by its name: `miou`, `pixel_accuracy`, `boundary_f1`, or a class for its IoU, 0 where it has none.
+
+        Raises KeyError for another name.
+        """
+        if metric == "boundary_f1":
+            return self.boundary.mean()
+        if metric == "pixel_accuracy":
+            return self.confusion.pixel_accuracy()
+        return self.miou if metric == "miou" else self.iou()[metric] or 0.0
 
     def iou(self) -> dict[str, float | None]:
         return dict(zip(self.classes, self.confusion.iou(), strict=True))

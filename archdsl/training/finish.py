@@ -8,6 +8,7 @@ from pathlib import Path
 from archdsl.atomic import write_text
 from archdsl.images import write_rgb
 from archdsl.training.callbacks import Callback
+from archdsl.training.curves import curves
 from archdsl.training.loop import Trainer
 from archdsl.training.pictures import confusion_picture, sample_pictures
 
@@ -15,7 +16,7 @@ PICTURES = "overlays"
 
 
 class Gallery(Callback):
-    """Writes `scores.json`, `confusion.png` and overlays at the end."""
+    """Writes `curves.svg`, `scores.json`, `confusion.png` and overlays at the end."""
 
     def __init__(self, count: int = 4) -> None:
         self.count = count
@@ -23,9 +24,10 @@ class Gallery(Callback):
 
     def on_end(self, trainer: Trainer) -> None:
         scores, validation = trainer.scores, trainer.setup.validation
+        folder = trainer.folder.path
+        write_text(folder / "curves.svg", curves(trainer.folder.records()))
         if trainer.step < trainer.setup.steps or scores is None or validation is None:
             return
-        folder = trainer.folder.path
         write_text(folder / "scores.json", json.dumps({"version": 1, **scores.as_json()}, indent=2) + "\n")
         write_rgb(folder / "confusion.png", confusion_picture(scores.confusion.matrix(), scores.classes))
         self.overlays = sample_pictures(

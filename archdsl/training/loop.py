@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -79,13 +80,17 @@ class Trainer:
     # -------------------------------------------------------------------- loop
 
     def run(self) -> None:
-        """Trains to the end, or until a signal. Raises ArchError E0835 where the loss is no number any more."""
+        """Trains to the end, or until a signal.
+
+        Raises ArchError E0835 where the loss is no number any more, E0837 where the device's memory is full.
+        """
         with stopping() as stop, self._context():
-            self._tell("on_start")
             state = "failed"
             try:
                 self._train(stop)
                 state = "done" if self.stopped is None else "stopped"
+            except torch.OutOfMemoryError as error:
+                raise self._too_large() from error
             finally:
                 if self.setup.among.first:
                     miou = None if self.scores is None else self.scores.miou
@@ -104,8 +109,10 @@ class Trainer:
             yield
 
     def _train(self, stop: Stop) -> None:
+        # workers are forked before callbacks begin threads of their own
         feed = self.setup.feed(self.step)
         try:
+            self._tell("on_start")
             self._steps(feed, stop)
             if self.stopped is None:
                 self._finish(feed, stop)
@@ -141,11 +148,9 @@ class Trainer:
 
     def _log(self, clock: _Clock, feed: Feed) -> None:
         recipe, s = self.setup.recipe, self.setup
-        loss = s.among.total(self._loss.clone()).item() / max(1, self._summed)
+        loss = self._mean_loss()
         self._loss.zero_()
         self._summed = 0
-        if loss != loss or loss in (float("inf"), float("-inf")):
-            raise self._diverged()
         seconds, done, waited = clock.lap(self.step, feed.waited)
         rate = recipe.optimizer.lr * factor(recipe.schedule, self.step - 1, s.steps)
         left = clock.per_step(self.step) * (s.steps - self.step)
@@ -153,6 +158,13 @@ class Trainer:
             self.step, s.steps, self.epoch, loss, rate, done * recipe.batch / seconds, waited / seconds, left
         )
         self._tell("on_log", logged)
+
+    def _mean_loss(self) -> float:
+        """The mean loss since the last line. Raises ArchError E0835 where it is no number."""
+        loss = self.setup.among.total(self._loss.clone()).item() / max(1, self._summed)
+        if not math.isfinite(loss):
+            raise self._diverged()
+        return loss
 
     def _diverged(self) -> ArchError:
         message = f"the loss is not a number any more, at step {self.step}"
@@ -162,6 +174,15 @@ class Trainer:
             f"--opt optimizer.lr={rate:.2g} --opt optimizer.clip=5"
         )
         return ArchError([Diagnostic("E0835", message, help=help_)])
+
+    def _too_large(self) -> ArchError:
+        recipe = self.setup.recipe
+        help_ = (
+            f"cut the batch of {recipe.batch} into more parts, --opt accumulate={2 * recipe.accumulate}, or take "
+            "smaller crops (augment.crop); --opt data.memory=never keeps the data set in files"
+        )
+        message = f"a step does not fit into the memory of {self.setup.device}"
+        return ArchError([Diagnostic("E0837", message, help=help_)])
 
     def _asked(self, stop: Stop, together: bool) -> bool:
         """Whether to stop now; several processes ask each other when they log. Saves first."""
@@ -174,6 +195,7 @@ class Trainer:
         return True
 
     def _halt(self, stop: Stop) -> None:
+        self._mean_loss()
         self.save()
         self.stopped = stop.signal or 15
 
@@ -187,7 +209,8 @@ class Trainer:
         return step > 0 and every > 0 and step % round(every) == 0
 
     def _validate(self, stop: Stop) -> bool:
-        """Scores the validation split, saves, and says whether to go on."""
+        """Scores the validation split, saves, and says whether to go on. Raises ArchError E0835 before it does so."""
+        self._mean_loss()
         try:
             scores = self._score(stop)
         except Stopped:
@@ -204,6 +227,8 @@ class Trainer:
         s = self.setup
         if s.validation is None:
             return None
+        # each process has running statistics of its own since its last batch, and scores are those of one network
+        s.among.share(self.trained.buffers())
         return evaluate(
             self.predictor(),
             s.validation,
@@ -228,9 +253,10 @@ class Trainer:
         self.scores = scores
         if not self.setup.among.first:
             return
-        select = self.setup.recipe.validate_.select
-        if scores.miou > self.best or select == "last":
-            self.best = scores.miou if select == "last" else max(self.best, scores.miou)
+        v = self.setup.recipe.validate_
+        value = scores.value(v.metric)
+        if value > self.best or v.select == "last":
+            self.best = value
             self._write_weights(BEST, scores)
         self._tell("on_validation", scores)
 
@@ -299,8 +325,11 @@ class Trainer:
         self._summed = facts["summed"]
         if facts["scaler"]:
             self.update.scaler.load_state_dict(facts["scaler"])
+        if self.step >= self.setup.steps:
+            # scores and pictures of the end may not have been written any more
+            self.validated = -1
         if self.setup.among.first:
-            self.folder.forget_after(self.step)
+            self.folder.forget_after(self.step, scored=self.validated == self.step)
 
     def _write_weights(self, name: str, scores: Scores | None) -> None:
         metadata = self.description()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.network import load
 from archdsl.training.callbacks import Callback
 from archdsl.training.recipes import overridden
@@ -33,10 +33,11 @@ def resume(
     """
     run = RunFolder.open(Path(folder))
     facts = run.read()
+    if facts.get("kind") == "search":
+        help_ = f"archdsl search --resume {folder}"
+        raise ArchError([Diagnostic("E0834", f"{folder} is the run of a search, not of a training", help=help_)])
     net = load(str(run.path / SPEC), network=facts["network"], **facts["parameters"])
     recipe = overridden(recipe_from(facts["recipe"], str(run.path / RUN)), options)
-    for text in differences(facts):
-        remark(text)
     return train(
         net,
         data or facts["data"],
@@ -46,18 +47,6 @@ def resume(
         device=device or facts["numerics"]["device"],
         callbacks=callbacks,
         seen=seen,
+        remark=remark,
         given=facts["given"],
     )
-
-
-def differences(facts: dict[str, Any]) -> list[str]:
-    """What differs between here and where a run was begun, and changes the last bits of its result."""
-    import torch
-
-    before = facts["numerics"]
-    here = {"threads": torch.get_num_threads(), "torch": torch.__version__}
-    return [
-        f"{name} was {before[name]} and is {value} now: the result will not be the same to the last bit"
-        for name, value in here.items()
-        if before[name] != value
-    ]

@@ -90,9 +90,13 @@ class RunFolder:
         write_text(path, json.dumps({**before, **facts}, indent=2, ensure_ascii=False) + "\n")
 
     def record(self, line: Mapping[str, Any]) -> None:
-        """Adds a line to `metrics.jsonl`."""
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        """Adds a line to `metrics.jsonl`. Raises ArchError E0803 where it cannot be written."""
+        path = self.path / METRICS
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise ArchError([Diagnostic("E0803", f"{path} cannot be written: {error.strerror}")]) from error
 
     def records(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; half a line at its end is no line."""
@@ -103,9 +107,13 @@ class RunFolder:
                     found.append(json.loads(line))
         return found
 
-    def forget_after(self, step: int) -> None:
-        """Drops the lines about later steps, which will come again."""
-        kept = [line for line in self.records() if line["step"] <= step]
+    def forget_after(self, step: int, *, scored: bool = True) -> None:
+        """Drops the lines that will come again: about later steps, and scores at this one where it is not scored."""
+        kept = [
+            line
+            for line in self.records()
+            if line["step"] < step or (line["step"] == step and (scored or line["split"] == "train"))
+        ]
         write_text(self.path / METRICS, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
 
 

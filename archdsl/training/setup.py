@@ -21,6 +21,7 @@ from archdsl.training.data.feed import Asked, Feed, FileFeed, MemoryFeed, Share,
 from archdsl.training.data.order import Order
 from archdsl.training.data.sample import DataSet, Joined, Source
 from archdsl.training.data.statistics import Statistics, statistics
+from archdsl.training.evaluate import METRICS
 from archdsl.training.losses import Criterion
 from archdsl.training.processes import Processes
 from archdsl.training.recipes import Recipe
@@ -165,6 +166,9 @@ def _check(net: Network, source: Source, recipe: Recipe, among: Processes) -> No
     for name in recipe.augment.paste_classes:
         if name not in source.classes:
             raise _wrong(f"{source.name} has no class {name!r}; it has {', '.join(source.classes)}")
+    metric = recipe.validate_.metric
+    if metric not in (*METRICS, *source.classes):
+        raise _wrong(f"validate.metric: {metric!r} is none of {', '.join(METRICS)}, and no class of {source.name}")
 
 
 def main_output(net: Network) -> Output:

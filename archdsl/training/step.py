@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from archdsl.ir.graph import Preprocessing
 from archdsl.lower.module import ArchModule
+from archdsl.training.compiled import compiled
 from archdsl.training.losses import Criterion
 from archdsl.training.preprocess import normalise
 from archdsl.training.processes import Processes
@@ -94,7 +95,7 @@ def make_step(setup: Setup, module: ArchModule, optimizer: torch.optim.Optimizer
     """The step that trains a module as a set-up says, compiled and over processes where it says so."""
     forward: nn.Module = module
     if setup.recipe.run.compile:
-        forward = cast(nn.Module, torch.compile(forward))
+        forward = compiled(module)
     if setup.among.world > 1:
         ids = [setup.device.index] if setup.device.type == "cuda" else None
         # an output without a loss leaves parameters without a gradient

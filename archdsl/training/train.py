@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,8 +15,10 @@ from torch import Tensor
 from archdsl.lower.checkpoints import read_weights
 from archdsl.lower.module import ArchModule
 from archdsl.network import Network
+from archdsl.training.allocator import keep_memory
 from archdsl.training.callbacks import Callback, Journal, TensorBoard
 from archdsl.training.data import Source, open_data
+from archdsl.training.differences import differences
 from archdsl.training.evaluate import Scores
 from archdsl.training.finish import Gallery
 from archdsl.training.loop import BEST, LAST, Trainer
@@ -61,6 +63,7 @@ def train(
     device: str | None = None,
     callbacks: Sequence[Callback] = (),
     seen: Seen = lambda what, done, of: None,
+    remark: Callable[[str], None] = lambda text: None,
     given: str | None = None,
 ) -> Trained:
     """Trains a network on a data set by a recipe, and returns what came of it.
@@ -68,7 +71,8 @@ def train(
     `data` is KIND:PATH or a `Source`; `recipe` a name, the path of a TOML file or a `Recipe`, by default that of the
     data set; `options` are `key=value` on top of it. `out` is the run's folder, `runs/train/NAME` by default; with
     `resume` it is a run to go on with. `weights` is a checkpoint to start from; a classifier of another size starts
-    anew. `given` is what `run.json` calls the spec. Under torchrun every process calls this with the same arguments.
+    anew. `remark` is told of what keeps a resumed run from being the same to the last bit. `given` is what `run.json`
+    calls the spec. Under torchrun every process calls this with the same arguments.
 
     Raises ArchError, before the first step, for whatever is wrong with network, data or recipe, and E0835 where the
     loss stops being a number.
@@ -77,6 +81,8 @@ def train(
     known = _recipe(recipe or source.recipe, options)
     start, _ = read_weights(weights) if isinstance(weights, str | Path) else (weights, None)
     with processes(device) as (among, on):
+        if on.type == "cpu":
+            keep_memory()
         setup = make_setup(net, source, known, among, on, weights=start, seen=seen)
         setup = replace(setup, data_name=data if isinstance(data, str) else source.name)
         folder = _folder(out, f"{Path(net.spec.path).stem.strip('<>')}-{source.name}", among, resume)
@@ -84,9 +90,7 @@ def train(
         if resume:
             trainer.resume()
         if among.first:
-            if not resume:
-                folder.save_spec(net)
-            folder.note(**_facts(trainer), given=given or net.spec.path)
+            _note(trainer, net, given or net.spec.path, weights, resume, remark)
         among.wait()
         trainer.run()
         among.wait()
@@ -109,13 +113,27 @@ def _folder(out: str | Path | None, name: str, among: Processes, resume: bool) -
     return RunFolder(Path(among.agree("" if made is None else str(made.path))))
 
 
+def _note(
+    trainer: Trainer, net: Network, given: str, weights: object, resume: bool, remark: Callable[[str], None]
+) -> None:
+    """Writes down what is about to happen, or, on the way on, what is not as it was."""
+    folder, facts = trainer.folder, _facts(trainer)
+    if resume:
+        before = folder.read()
+        for text in differences(before["numerics"], facts["numerics"]):
+            remark(text)
+        folder.note(**facts, resumed=[*before.get("resumed", ()), {"step": trainer.step, "at": now()}])
+        return
+    folder.save_spec(net)
+    start = None if weights is None else str(weights) if isinstance(weights, str | Path) else "given in Python"
+    folder.note(**facts, started=now(), spec=net.spec.path, given=given, weights=start)
+
+
 def _facts(trainer: Trainer) -> dict[str, Any]:
     """What `run.json` says from the start: enough to do the same again."""
     s = trainer.setup
     return {
         "state": "running",
-        "started": now(),
-        "spec": s.net.spec.path,
         "network": s.net.name,
         "parameters": s.net.parameters,
         "data": s.data_name,
@@ -131,13 +149,16 @@ def _facts(trainer: Trainer) -> dict[str, Any]:
 
 def numerics(s: Setup) -> dict[str, Any]:
     """What the last bits of a result depend on."""
+    run = s.recipe.run
+    engine = "torch.compile" if run.compile else "eager"
     return {
         "device": s.device.type,
         "threads": torch.get_num_threads(),
         "processes": s.among.world,
-        "precision": s.recipe.run.precision,
-        "channels_last": s.recipe.run.channels_last,
-        "compile": s.recipe.run.compile,
+        "training images": len(s.train),
+        "precision": run.precision,
+        "layout": "channels last" if run.channels_last else "contiguous",
+        "engine": f"{engine}, CUDA graph" if run.cuda_graph else engine,
         "torch": torch.__version__,
     }
 

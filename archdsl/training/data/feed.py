@@ -172,15 +172,16 @@ class FileFeed:
             num_workers=workers,
             pin_memory=device.type == "cuda",
             prefetch_factor=_PREFETCH if workers else None,
+            worker_init_fn=_apart,
         )
-        self._batches: Iterator[Read] | None = None
+        self._batches: Iterator[Read] | None = iter(self._loader)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Raises ArchError for a sample that cannot be used, ValueError for a step out of turn."""
         if step != self._next:
             raise ValueError(f"step {step} was asked for, and step {self._next} is next")
         start = time.perf_counter()
-        self._batches = self._batches or iter(self._loader)
+        assert self._batches is not None, "the feed is closed"
         found = next(self._batches)
         self.waited += time.perf_counter() - start
         self._next += 1
@@ -190,6 +191,11 @@ class FileFeed:
 
     def close(self) -> None:
         self._batches = None
+
+
+def _apart(worker: int) -> None:
+    """Puts a worker into a process group of its own, so that Ctrl-C reaches the main process alone."""
+    os.setpgrp()
 
 
 class _Requests:

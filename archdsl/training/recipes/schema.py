@@ -100,7 +100,7 @@ class Loss(Section):
     threshold: NotNegative = 0.3
     """ohem: a pixel is hard when its loss is above this."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.0625
-    """ohem: the share of pixels that are averaged at least, the hardest first."""
+    """ohem: the share of pixels that are averaged at least, the hardest first; of each process and part by itself."""
     gamma: NotNegative = 2.0
     """focal: how much easy pixels are held back."""
 
@@ -190,6 +190,8 @@ class Validate(Section):
     """Pixels within which a boundary counts as found."""
     select: Literal["best", "last"] = "best"
     """Which weights `best.safetensors` has; `last` where validation data must not choose."""
+    metric: str = "miou"
+    """By what the best are chosen: `miou`, `pixel_accuracy`, `boundary_f1`, or the name of a class for its IoU."""
 
 
 class Search(Section):
