@@ -12,7 +12,7 @@ from archdsl.runtime.costs import costs_on
 from archdsl.runtime.engines import Engine, Program, Runner
 from archdsl.runtime.engines.program import check_device
 from archdsl.runtime.engines.samples import sample_inputs
-from archdsl.runtime.machine import versions
+from archdsl.runtime.machine import hand_back_memory, versions
 from archdsl.runtime.manifest import DType, Manifest, PassRecord, WeightsKind
 from archdsl.runtime.model import DTYPES, CompiledModel
 from torch import Tensor
@@ -115,10 +115,13 @@ def compile_graph(
     manifest = _manifest(graph, program, output, described).model_copy(update={"passes": passes})
     reference = each[REFERENCE]
     compared = as_scores(reference.graph) if output == "labels" else reference.graph
+    # what passes made on the way would be held as long as engines are prepared and compared
+    del rewritten, each
     proofs: dict[str, Verification] = {}
 
     def prove(candidate: Engine, run: Runner) -> None:
         model = CompiledModel(program, candidate, manifest, described.spec, run=run)
+        hand_back_memory()  # that of packing weights: what verification holds comes on top
         found = verify(compared, reference.weights, model.outputs, DTYPES[dtype], output, device=device)
         proofs[candidate.name] = replace(found, declared=dict(_at_declared(model, compared, reference.weights, found)))
 

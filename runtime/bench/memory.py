@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from archdsl.runtime.machine import hand_back_memory
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -27,7 +27,7 @@ class MemoryMeter:
             torch.cuda.empty_cache()
             self._before = float(torch.cuda.memory_allocated(device))
         else:
-            _trim()
+            hand_back_memory()
             self._before = _resident("VmRSS")
 
     def peak_mb(self, work: Callable[[], object]) -> float | None:
@@ -41,14 +41,6 @@ class MemoryMeter:
             return None
         work()
         return max(0.0, _resident("VmHWM") - self._before) / 1e6
-
-
-def _trim() -> None:
-    """Hands free memory back to the system, where the C library can."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
-        return
 
 
 def _reset_peak() -> bool:
