@@ -76,6 +76,8 @@ def search(net: archdsl.Network, chosen: argparse.Namespace, folder: Path) -> di
         found = run(
             net, chosen.data, chosen.recipe, wish=wish, options=options, out=folder, device=chosen.device, tell=tell
         )
+    if found.text is None:
+        raise SystemExit("the search was stopped; run this again to go on with it")
     searcher = kept[0]
     sets = {"found": searcher.known.decision.rates, "hand-tuned": searcher.plan.start}
     sets |= {f"random {i}": rates for i, rates in enumerate(drawn(searcher.plan, RANDOM))}
