@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,24 @@ def test_an_export_that_computes_something_else_is_not_written(tmp_path: Path, m
     with pytest.raises(InternalError, match="differs from the oracle"):
         FORMATS["torch"].export(Deployable.of(folder), tmp_path / "net.pt2")
     assert not (tmp_path / "net.pt2").exists()
+
+
+def test_a_file_that_is_right_at_one_size_only_is_not_for_any_size(tmp_path: Path) -> None:
+    folder, model = artifact(tmp_path)
+    seen: list[torch.Size] = []
+
+    def constant(inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Adds what was a part of the map where it was traced, and is none elsewhere."""
+        seen.append(inputs[0].shape)
+        bias = 0.0 if inputs[0].shape == seen[0] else 0.01
+        return [model.outputs({"image": inputs[0]})["logits"] + bias]
+
+    with pytest.raises(ArchError) as raised:
+        Deployable.of(folder).check(constant)
+    (told,) = raised.value.diagnostics
+    assert told.code == "E0815" and "--input 64x96" in str(told.help) and len(set(seen)) == 2
+    seen.clear()
+    assert Deployable.of(folder, (40, 52)).check(constant).passed and len(seen) == 1
 
 
 def test_an_openvino_model_takes_the_place_of_nothing_else(tmp_path: Path) -> None:

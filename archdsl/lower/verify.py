@@ -36,6 +36,7 @@ MAX_MACS = 6e9
 _BAND = 64
 _SMALLEST = 64
 _WIDER = 32
+_MOVED = (41, 7)
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,12 @@ def verification_size(graph: Graph, max_macs: float = MAX_MACS) -> VerificationS
             break
         values = smaller
     return VerificationSize(values, False)
+
+
+def another_size(graph: Graph, values: Mapping[str, int]) -> VerificationSize | None:
+    """The next larger allowed input of another shape, or None where the network takes no other."""
+    moved = {name: _allowed(graph, name, n + _MOVED[place % 2]) for place, (name, n) in enumerate(values.items())}
+    return None if moved == dict(values) else VerificationSize(moved, True)
 
 
 def _smallest(graph: Graph) -> dict[str, int]:

@@ -16,7 +16,7 @@ from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.ir.graph import Graph
 from archdsl.lower.fx import lower_fx
 from archdsl.lower.interpret import plain_symbol
-from archdsl.lower.verify import Verification, VerificationSize, noise_for, verification_size, verify
+from archdsl.lower.verify import Verification, VerificationSize, another_size, noise_for, verification_size, verify
 from archdsl.passes import as_scores, plain
 
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]
@@ -85,14 +85,37 @@ class Deployable:
         return [made[node.name].to(self.dtype) for node in self.graph.inputs]
 
     def check(self, run: Run) -> Verification:
-        """Holds what was exported against the oracle in float64. Raises InternalError when it differs."""
+        """Holds what was exported against the oracle in float64. Raises InternalError when it differs.
 
+        What leaves its size open is held against it at a second size, too: exporters turn sizes that they should
+        follow into constants, and what they made is right at the one size that they saw. Raises ArchError E0815 then.
+        """
+        found = self._held(run, self.at())
+        other = another_size(self.graph, found.sizes) if self.size is None else None
+        if other is not None:
+            try:
+                self._held(run, other)
+            except ArchError:
+                raise
+            except Exception as error:  # runtimes raise whatever they like where a constant does not fit
+                raise self._bound(found.sizes, other.values) from error
+        return found
+
+    def _bound(self, seen: Mapping[str, int], other: Mapping[str, int]) -> ArchError:
+        one, two = ("x".join(map(str, sizes.values())) for sizes in (seen, other))
+        message = (
+            f"{self.manifest.network} cannot be exported for any size: the file is right at {one} and not at {two}"
+        )
+        help = f"fix its size and a batch of one: --input HxW, as in --input {one}"
+        return ArchError([Diagnostic("E0815", message, help=help)])
+
+    def _held(self, run: Run, at: VerificationSize) -> Verification:
         def named(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
             found = run([inputs[node.name] for node in self.graph.inputs])
             return dict(zip(self.outputs, found, strict=True))
 
         compared = as_scores(self.graph) if self.manifest.output == "labels" else self.graph
-        return verify(compared, self.weights, named, self.dtype, self.manifest.output, at=self.at())
+        return verify(compared, self.weights, named, self.dtype, self.manifest.output, at=at)
 
 
 def _squeeze_labels(module: fx.GraphModule, types: Sequence[torch.dtype]) -> None:
