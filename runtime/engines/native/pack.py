@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, cast
 
@@ -93,10 +93,13 @@ def weight_transform(tile: int) -> Tensor:
 
 def packed_winograd(weight: Tensor, shape: Shape, dtype: torch.dtype, tile: int) -> Tensor:
     """The same layout for 3x3 weights in the transformed domain: (tile + 2)² positions instead of 9 taps."""
-    transform = weight_transform(tile)
-    moved = torch.einsum("ia,ocab,jb->oijc", transform, weight, transform).flatten(1, 2)
-    moved = F.pad(moved, (0, shape.run - moved.shape[-1], 0, 0, 0, shape.panels * shape.panel - len(moved)))
-    return _in_lines(moved[None], shape, dtype)
+    transform, panels = weight_transform(tile), []
+    # a panel at a time: in float64, the transformed weights of a deep layer would be eight times what it keeps
+    for part in torch.split(weight, shape.panel):
+        moved = torch.einsum("ia,ocab,jb->oijc", transform, part, transform).flatten(1, 2)
+        moved = F.pad(moved, (0, shape.run - moved.shape[-1], 0, 0, 0, shape.panel - len(moved)))
+        panels.append(_in_lines(moved[None], replace(shape, panels=1), dtype))
+    return torch.cat(panels, dim=1)
 
 
 def _in_lines(taps: Tensor, shape: Shape, dtype: torch.dtype) -> Tensor:
