@@ -234,7 +234,8 @@ def test_a_call_does_nothing_that_cannot_be_captured(spec: str, output: str) -> 
     program = compile(module, sizes=[(64, 96)], engine="eager", output=output).program  # type: ignore[arg-type]
     run = eager.prepare(program)
     with NoWaiting():
-        run(torch.zeros(1, 3, 64, 96).contiguous(memory_format=torch.channels_last))
+        found = run(torch.zeros(1, 3, 64, 96).contiguous(memory_format=torch.channels_last))
+    assert isinstance(found, torch.Tensor) and found.shape[-2:] == (64, 96)
 
 
 def test_what_cannot_be_captured_is_noticed() -> None:

@@ -21,6 +21,19 @@ JsonOption = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Also write JSON to a file; `-` is standard output.")
 ]
 FormatOption = Annotated[str, typer.Option("--format", metavar="text|json", help="What standard output is.")]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", metavar="KIND:PATH", help="camvid:DIR, cityscapes:DIR, folder:DIR or streets[:N]."),
+]
+RecipeOption = Annotated[
+    str | None, typer.Option("--recipe", metavar="FILE|NAME", help="How to train; the data set's own by default.")
+]
+OptOption = Annotated[
+    list[str] | None, typer.Option("--opt", metavar="KEY=VALUE", help="Any value of the recipe; repeatable.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", metavar="cpu|cuda", help="Where; CUDA by default where there is one.")
+]
 
 _SIZE = re.compile(r"(\d{1,6})\s*[x×,]\s*(\d{1,6})")
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli import exits
-from archdsl.cli.options import JsonOption, NetworkOption, SetOption, settings_of, write_json
+from archdsl.cli.options import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    NetworkOption,
+    OptOption,
+    RecipeOption,
+    SetOption,
+    settings_of,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from archdsl.search.entry import Found
@@ -21,16 +31,9 @@ METHODS = ("softmax", "gaussian", "gumbel", "fractional", "rf", "random")
 
 def search(
     spec: Annotated[str | None, typer.Argument(metavar="SPEC", help="The spec whose rates are searched.")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="KIND:PATH", help="camvid:DIR, cityscapes:DIR, folder:DIR or streets[:N]."),
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="FILE|NAME", help="How to train; the data set's own by default.")
-    ] = None,
-    opt: Annotated[
-        list[str] | None, typer.Option("--opt", metavar="KEY=VALUE", help="Any value of the recipe; repeatable.")
-    ] = None,
+    data: DataOption = None,
+    recipe: RecipeOption = None,
+    opt: OptOption = None,
     method: Annotated[
         str, typer.Option("--method", metavar="|".join(METHODS), help="How rates are made differentiable.")
     ] = "softmax",
@@ -57,9 +60,7 @@ def search(
         Path | None, typer.Option("--run", metavar="DIR", help="The run's folder; runs/search/<name> by default.")
     ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="A search to go on with.")] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="cpu|cuda", help="Where; CUDA by default where there is one.")
-    ] = None,
+    device: DeviceOption = None,
     json_: JsonOption = None,
     network: NetworkOption = None,
     set_: SetOption = None,

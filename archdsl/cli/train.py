@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli import exits
-from archdsl.cli.options import NetworkOption, SetOption, settings_of
+from archdsl.cli.options import DataOption, DeviceOption, NetworkOption, OptOption, RecipeOption, SetOption, settings_of
 
 if TYPE_CHECKING:
     from archdsl.network import Network
@@ -22,16 +22,9 @@ DEFAULT_SPEC = "specs/dwrseg.arch"
 
 def train(
     spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help=f"The spec; {DEFAULT_SPEC} by default.")] = None,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="KIND:PATH", help="camvid:DIR, cityscapes:DIR, folder:DIR or streets[:N]."),
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="FILE|NAME", help="How to train; the data set's own by default.")
-    ] = None,
-    opt: Annotated[
-        list[str] | None, typer.Option("--opt", metavar="KEY=VALUE", help="Any value of the recipe; repeatable.")
-    ] = None,
+    data: DataOption = None,
+    recipe: RecipeOption = None,
+    opt: OptOption = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="DIR", help="A run to go on with.")] = None,
     check_data: Annotated[bool, typer.Option("--check-data", help="Read every file of the data set; no more.")] = False,
     output: Annotated[
@@ -40,9 +33,7 @@ def train(
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="FILE", help="A checkpoint to start from (fine-tuning).")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="cpu|cuda", help="Where; CUDA by default where there is one.")
-    ] = None,
+    device: DeviceOption = None,
     network: NetworkOption = None,
     set_: SetOption = None,
 ) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from archdsl.lower.convolution import sample_at
 from archdsl.lower.registry import Applied, lowers, whole
-from archdsl.lower.resampling import Extent, Ratios, guided_positions, ratios_of, resized
+from archdsl.lower.resampling import Extent, Ratios, guidance_of, guided_positions, ratios_of, resized
 
 
 @lowers("resize_argmax")
@@ -105,9 +105,7 @@ def _widened(lines: Tensor, width: int, scale: Ratios | None, align_corners: boo
 @lowers("guided_argmax")
 def guided_argmax(call: Applied) -> Tensor:
     """uint8 (int16 above 256 classes) [N, 1, H, W]; the lowest channel where several are equal."""
-    flags = call["units"], call["mode"], call["padding"], call["align_corners"]
-    scale = None if call["scale"] is None else ratios_of(call["scale"])
-    return labels_of_guided(call.x, call.inputs[1], scale, *flags)
+    return labels_of_guided(call.x, call.inputs[1], *guidance_of(call))
 
 
 @whole

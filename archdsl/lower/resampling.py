@@ -76,10 +76,13 @@ def _scaled_size(x: Tensor, scale: Ratios) -> tuple[int, int]:
 
 @lowers("guided_upsample")
 def guided_upsample(call: Applied) -> Tensor:
-    coarse, offsets = call.inputs[:2]
-    flags = call["units"], call["mode"], call["padding"], call["align_corners"]
+    return upsample_guided(call.x, call.inputs[1], *guidance_of(call))
+
+
+def guidance_of(call: Applied) -> tuple[Ratios | None, str, str, str, bool]:
+    """Scale, units, mode, padding and align_corners of a guided op, as `upsample_guided` takes them."""
     scale = None if call["scale"] is None else ratios_of(call["scale"])
-    return upsample_guided(coarse, offsets, scale, *flags)
+    return scale, call["units"], call["mode"], call["padding"], call["align_corners"]
 
 
 @whole
