@@ -18,7 +18,7 @@ from archdsl.runtime.export.formats import FORMATS
 from nets import compiled, image
 
 import archdsl
-from archdsl.cli.app import main
+from archdsl.cli.app import _run
 from archdsl.diagnostics import ArchError, InternalError
 
 HAS = {name: form.missing() for name, form in FORMATS.items()}
@@ -160,9 +160,7 @@ def test_an_openvino_model_takes_the_place_of_nothing_else(tmp_path: Path) -> No
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     monkeypatch.setattr("sys.argv", ["archdsl", "export", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+    return _run()
 
 
 def test_the_command_tells_what_it_wrote(

@@ -73,6 +73,21 @@ def test_an_export_for_any_size_computes_the_same() -> None:
         torch.testing.assert_close(program(values, features), filtered(values, features))
 
 
+def test_what_is_exported_adds_up_where_points_share_a_corner() -> None:
+    """ONNX Runtime adds in ScatterND with several threads and no lock: the file has the node that it does in order."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    inputs = (noise(1, 2, 9, 12), noise(1, 5, 9, 12))
+    program = torch.onnx.export(Filter().eval(), inputs, dynamo=True, verbose=False)
+    assert program is not None
+    adding = [
+        node.op_type
+        for node in program.model_proto.graph.node
+        if any(a.name == "reduction" and onnx.helper.get_attribute_value(a) == b"add" for a in node.attribute)
+    ]
+    assert adding == ["ScatterElements"] * 2
+
+
 def op(name: str, settings: dict[str, Any], *maps: Tensor) -> Tensor:
     graph = one_op(name, settings, tuple(m.shape[1] for m in maps))
     return run(graph, {}, dict(zip(("x0", "x1"), maps, strict=False)) if len(maps) > 1 else maps[0])["out0"]

@@ -117,7 +117,7 @@ def stops_at(event: str, number: int) -> Callable[..., None]:
     def tell(name: str, *about: object) -> None:
         seen.append(name)
         if name == event and seen.count(event) == number:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     return tell
 

@@ -79,11 +79,11 @@ class StopAt(Callback):
 
     def on_log(self, trainer: Trainer, logged: Logged) -> None:
         if not self.scoring and logged.step >= self.step:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     def on_score(self, trainer: Trainer, done: int, of: int) -> None:
         if self.scoring and trainer.step == self.step:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(("step", "scoring"), [(3, False), (9, False), (8, True)])

@@ -37,7 +37,9 @@ class Lattice:
         """Values [points, channels] under the filter, without its normalisation. Gradients reach the values."""
         directions = len(self.neighbours)
         spread = (self.shares.unsqueeze(-1) * values.unsqueeze(1)).flatten(0, 1)
-        held = values.new_zeros(self.count + 1, values.shape[1]).index_add(0, self.corners.flatten(), spread)
+        # not index_add: ONNX has ScatterND for it, which ONNX Runtime gets wrong now and then where indices repeat
+        places = self.corners.view(-1, 1).expand_as(spread)
+        held = values.new_zeros(self.count + 1, values.shape[1]).scatter_add(0, places, spread)
         for before, after in self.neighbours:
             blurred = held[:-1] + (held[before] + held[after]) / 2
             held = F.pad(blurred, (0, 0, 0, 1))
