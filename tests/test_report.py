@@ -520,3 +520,8 @@ def test_warnings_come_with_their_place() -> None:
     page = render_html(loads("arch 1\n" + HOLES))
     assert re.search(r'class="warning">warning W07\d\d', page)
     assert 'href="#L5"' in page
+
+
+def test_the_picture_of_the_readme_is_what_show_draws() -> None:
+    shown = (Path(__file__).parents[1] / "docs" / "regseg.svg").read_text(encoding="utf-8")
+    assert shown == network_svg(graph_of("regseg"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archdsl.cli.options import JsonOption, NetworkOption, SetOption, settings_of, size, write_json
+from archdsl.cli.options import JsonOption, NetworkOption, SetOption, check_device, settings_of, size, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +48,6 @@ def evaluate(
 
     Example: archdsl eval build/regseg --data camvid:data/CamVid --split test
     """
-    from archdsl.cli.train import check_device
     from archdsl.training.data import open_data
     from archdsl.training.predict import Views
     from archdsl.training.processes import processes
@@ -124,9 +123,8 @@ class _Quiet:
 def _spec(
     spec: str, network: str | None, settings: dict[str, Any], path: Path | None, source: Source, device: torch.device
 ) -> tuple[Any, Graph, int]:
-    from archdsl.cli.loading import load_module, read_weights_file
+    from archdsl.cli.loading import load_for, load_module, read_weights_file
     from archdsl.cli.segmenter import class_count
-    from archdsl.cli.train import load_for
 
     given = read_weights_file(path)
     net = load_for(spec, network, settings, source, given)

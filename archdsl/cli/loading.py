@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from archdsl.lower.module import ArchModule
     from archdsl.network import Network
+    from archdsl.training.data import Source
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,29 @@ def load_network(spec: str, network: str | None, settings: dict[str, Any], weigh
     if net.warnings:
         print(render_all(net.warnings, color=use_color(sys.stderr)), file=sys.stderr)
     return net
+
+
+def load_for(
+    spec: str, network: str | None, settings: dict[str, Any], source: Source, weights: Weights | None = None
+) -> Network:
+    """A network for a data set: `classes` is the data set's, unless given or known to the weights. Raises ArchError."""
+    from archdsl.spec import Spec, locate
+
+    read = Spec.read(locate(spec).path)
+    named = network or next(iter(read.networks), None)
+    known = {} if weights is None else weights.metadata.get("parameters", {})
+    if "classes" not in {*settings, *known} and named in read.networks and "classes" in read.parameters(named or ""):
+        settings = {**settings, "classes": len(source.classes)}
+    return load_network(spec, network, settings, weights)
+
+
+def recipes_data(recipe: str | None) -> str | None:
+    """The data set that a recipe is for, where it says one. Raises ArchError."""
+    if recipe is None:
+        return None
+    from archdsl.training.recipes import read_recipe
+
+    return read_recipe(recipe).data_set
 
 
 def load_module(net: Network, weights: Weights | None, seed: int = 0) -> ArchModule:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from archdsl.cli.exits import MissingRequirement
+
 NetworkOption = Annotated[
     str | None, typer.Option("--network", "-n", help="Which network of the file; its first by default.")
 ]
@@ -58,6 +60,23 @@ def seconds(option: str, text: str) -> float:
     if match is None or float(match[1]) <= 0:
         raise typer.BadParameter(f"{text!r} is no time; write for example 8ms or 2m", param_hint=option)
     return float(match[1]) * _UNITS[match[2]]
+
+
+def check_device(device: str | None) -> None:
+    """Raises BadParameter for what is no device, MissingRequirement for one that is not here."""
+    if device is None:
+        return
+    import torch
+
+    from archdsl.runtime.engines import Unavailable
+    from archdsl.runtime.engines import check_device as engine_check
+
+    try:
+        engine_check(torch.device(device))
+    except Unavailable as lacking:
+        raise MissingRequirement(str(lacking)) from lacking
+    except RuntimeError:
+        raise typer.BadParameter(f"{device!r} is no device; write cpu or cuda", param_hint="--device") from None
 
 
 def values_of(text: str | None) -> dict[str, int] | None:

@@ -18,6 +18,7 @@ from archdsl.cli.options import (
     OptOption,
     RecipeOption,
     SetOption,
+    check_device,
     settings_of,
     write_json,
 )
@@ -73,8 +74,6 @@ def search(
 
     On several cards: torchrun --nproc-per-node 4 -m archdsl search specs/regseg.arch --data cityscapes:data/cityscapes
     """
-    from archdsl.cli.train import check_device
-
     check_device(device)
     wish = _wish(method, rates, untie, gap, budget, latency_table)
     for option, path in (("--out", output), ("--json", None if json_ in (None, "-") else Path(json_ or ""))):
@@ -140,8 +139,8 @@ def _searched(
     device: str | None,
     json_: str | None,
 ) -> Found:
+    from archdsl.cli.loading import load_for, recipes_data
     from archdsl.cli.search_progress import SearchProgress
-    from archdsl.cli.train import load_for, recipes_data
     from archdsl.cli.training_progress import Reading
     from archdsl.search.entry import run
     from archdsl.training.data import open_data

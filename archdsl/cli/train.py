@@ -5,12 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archdsl.cli import exits
-from archdsl.cli.options import DataOption, DeviceOption, NetworkOption, OptOption, RecipeOption, SetOption, settings_of
+from archdsl.cli.loading import load_for, recipes_data
+from archdsl.cli.options import (
+    DataOption,
+    DeviceOption,
+    NetworkOption,
+    OptOption,
+    RecipeOption,
+    SetOption,
+    check_device,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from archdsl.network import Network
@@ -58,44 +68,6 @@ def train(
         text = data or recipes_data(recipe) or "streets"
         made = _train(net, spec or DEFAULT_SPEC, text, recipe or "", opt or [], output, weights, device)
     _end(made)
-
-
-def check_device(device: str | None) -> None:
-    """Raises BadParameter for what is no device, MissingRequirement for one that is not here."""
-    if device is None:
-        return
-    import torch
-
-    from archdsl.runtime.engines import Unavailable
-    from archdsl.runtime.engines import check_device as engine_check
-
-    try:
-        engine_check(torch.device(device))
-    except Unavailable as lacking:
-        raise exits.MissingRequirement(str(lacking)) from lacking
-    except RuntimeError:
-        raise typer.BadParameter(f"{device!r} is no device; write cpu or cuda", param_hint="--device") from None
-
-
-def recipes_data(recipe: str | None) -> str | None:
-    if recipe is None:
-        return None
-    from archdsl.training.recipes import read_recipe
-
-    return read_recipe(recipe).data_set
-
-
-def load_for(spec: str, network: str | None, settings: dict[str, Any], source: Source, weights: Any = None) -> Network:
-    """A network for a data set: `classes` is the data set's, unless given or known to the weights. Raises ArchError."""
-    from archdsl.cli.loading import load_network
-    from archdsl.spec import Spec, locate
-
-    read = Spec.read(locate(spec).path)
-    named = network or next(iter(read.networks), None)
-    known = {} if weights is None else weights.metadata.get("parameters", {})
-    if "classes" not in {*settings, *known} and named in read.networks and "classes" in read.parameters(named or ""):
-        settings = {**settings, "classes": len(source.classes)}
-    return load_network(spec, network, settings, weights)
 
 
 def _train(
