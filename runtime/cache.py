@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from archdsl.runtime.engines import Program
 from archdsl.runtime.machine import describe, versions
+from archdsl.runtime.manifest import Choice
 
 from archdsl.atomic import write_text
 from archdsl.diagnostics import ArchError
 from archdsl.ir.equality import semantic_hash
 
-_VERSION = 1
+_VERSION = 2
 
 
 def cache_folder() -> Path:
@@ -37,22 +39,41 @@ def key_of(program: Program) -> str:
     return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
 
 
-def remembered(key: str) -> dict[str, float]:
-    """Milliseconds by engine; empty when nothing was measured, or the file is damaged."""
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds by engine; what is known of the parts of the split among them; and what came of looking for a
+    split, by the engines that were tried on parts: why there is none, or nothing where there is one.
+    """
+
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    parts: tuple[Choice, ...] = ()
+    split: dict[str, str] = field(default_factory=dict)
+
+
+def remembered(key: str) -> Timings:
+    """What was measured; nothing when that is not known, or the file is damaged."""
     try:
         found = json.loads(_path(key).read_bytes())
         if found["version"] != _VERSION:
-            return {}
-        return {str(name): float(ms) for name, ms in found["milliseconds"].items() if 0 < float(ms) < float("inf")}
+            return Timings()
+        taken = {str(name): float(ms) for name, ms in found["milliseconds"].items() if 0 < float(ms) < float("inf")}
+        parts = tuple(Choice.model_validate(part) for part in found["parts"])
+        return Timings(taken, parts, {str(tried): str(why) for tried, why in found["split"].items()})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
+        return Timings()
 
 
-def remember(key: str, milliseconds: dict[str, float]) -> None:
+def remember(key: str, timings: Timings) -> None:
     """Keeps timings for later. Where the folder cannot be written, nothing is kept."""
+    content = {
+        "version": _VERSION,
+        "milliseconds": timings.milliseconds,
+        "parts": [part.model_dump() for part in timings.parts],
+        "split": timings.split,
+    }
     try:
         _path(key).parent.mkdir(parents=True, exist_ok=True)
-        write_text(_path(key), json.dumps({"version": _VERSION, "milliseconds": milliseconds}))
+        write_text(_path(key), json.dumps(content))
     except (OSError, ArchError):
         return
 

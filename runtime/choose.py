@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from archdsl.runtime.cache import key_of, remember, remembered
-from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, Unavailable, named
+from archdsl.runtime.by_parts import LATE, MARGIN, find_split, parts_of
+from archdsl.runtime.cache import Timings, key_of, remember, remembered
+from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, Split, Unavailable, named
 from archdsl.runtime.engines.samples import sample_inputs
 from archdsl.runtime.manifest import Choice
-from archdsl.runtime.stopwatch import interleaved, timed
+from archdsl.runtime.stopwatch import medians
 
 from archdsl.diagnostics import InternalError
 
 TUNE_SECONDS = 10.0
 """What automatic choice may take by default: enough for engines that are ready in seconds, not for long tuning."""
 
-LATE, FAILED, REJECTED = "not tried in the time given", "failed", "rejected"
+FAILED, REJECTED = "failed", "rejected"
 """How the reasons begin for which an engine that could run here was not chosen."""
+
+PARTS = "parts"
+"""Under this name stands, among what was skipped, why parts of the network are not left to several engines."""
 
 _ROUNDS = 7
 _SHARE = 4.0
@@ -33,11 +37,11 @@ Prove = Callable[[Engine, Runner], None]
 
 @dataclass(frozen=True)
 class Chosen:
-    """An engine with its runner, and how it was chosen."""
+    """An engine with its runner, and how it was chosen: for the whole, and for parts where it is a split."""
 
     engine: Engine
     run: Runner
-    record: Choice
+    records: tuple[Choice, ...]
 
 
 @dataclass
@@ -49,6 +53,8 @@ class _Contest:
     own_only: bool = False
     milliseconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    parts: tuple[Choice, ...] = ()
+    tried_parts: dict[str, str] = field(default_factory=dict)
     champion: tuple[Engine, Runner] | None = None
     deadline: float = 0.0
 
@@ -62,9 +68,11 @@ class _Contest:
                 self.skipped[engine.name] = reason
         return found
 
+    def has_time(self, engine: Engine) -> bool:
+        return engine.seconds <= self.deadline - time.monotonic()
+
     def in_time(self, engine: Engine) -> bool:
-        left = self.deadline - time.monotonic()
-        if engine.seconds <= left:
+        if self.has_time(engine):
             return True
         self.skipped[engine.name] = f"{LATE}: it takes about {engine.seconds:.0f} s to prepare"
         return False
@@ -110,25 +118,31 @@ def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECO
     except (RuntimeError, ImportError, OSError) as error:
         raise Unavailable(f"{name} cannot run: {_first_line(error)}") from error
     prove(engine, run)
-    return Chosen(engine, run, Choice(part="all", engine=name, own=engine.own))
+    record = Choice(part="all", engine=name, own=engine.own)
+    return Chosen(engine, run, (record, *parts_of(program, engine)))
 
 
 def _automatic(contest: _Contest, prove: Prove) -> Chosen:
     candidates = contest.candidates()
     if not candidates:
         raise Unavailable("; ".join(f"{engine} cannot run: {why}" for engine, why in contest.skipped.items()))
-    if contest.program.sizes and contest.program.graph.inputs:
+    measurable = bool(contest.program.sizes and contest.program.graph.inputs)
+    if measurable:
         _measure(contest, candidates)
-    return _proven(contest, candidates, prove)
+    engine, run = _proven(contest, candidates, prove)
+    if measurable and not isinstance(engine, Split):
+        engine, run = _in_parts(contest, (engine, run), candidates, prove)
+    return Chosen(engine, run, _records(contest, engine))
 
 
 def _measure(contest: _Contest, candidates: list[Engine]) -> None:
     # from here on: asking whether engines can run imports what they stand on, which is not for them to pay
     contest.deadline = time.monotonic() + contest.seconds
-    key = key_of(contest.program)
-    known = remembered(key)
-    contest.milliseconds = {engine.name: known[engine.name] for engine in candidates if engine.name in known}
-    fresh = [engine for engine in candidates if engine.name not in known]
+    known = remembered(key_of(contest.program))
+    candidates += _known_splits(contest, known)
+    contest.parts, contest.tried_parts = known.parts, known.split
+    contest.milliseconds = {e.name: known.milliseconds[e.name] for e in candidates if e.name in known.milliseconds}
+    fresh = [engine for engine in candidates if engine.name not in contest.milliseconds]
     holder = _fastest(contest, candidates) or fresh.pop(0)
     challengers = [engine for engine in fresh if contest.in_time(engine)]
     if not challengers:
@@ -136,10 +150,74 @@ def _measure(contest: _Contest, candidates: list[Engine]) -> None:
     for engine in (holder, *challengers):
         if contest.champion is None or contest.in_time(engine):
             contest.enter(engine)
-    remember(key, {**known, **contest.milliseconds})
+    _remember(contest)
 
 
-def _proven(contest: _Contest, candidates: list[Engine], prove: Prove) -> Chosen:
+def _remember(contest: _Contest) -> None:
+    key = key_of(contest.program)
+    taken = {**remembered(key).milliseconds, **contest.milliseconds}
+    remember(key, Timings(taken, contest.parts, contest.tried_parts))
+
+
+def _known_splits(contest: _Contest, known: Timings) -> list[Engine]:
+    """Splits that were found before, as far as their engines may take part and still run."""
+    found: list[Engine] = []
+    for name in known.milliseconds:
+        if "+" not in name:
+            continue
+        try:
+            engine = named(name, contest.program)
+        except (ValueError, Unavailable):
+            continue
+        if engine.own or not contest.own_only:
+            found.append(engine)
+    return found
+
+
+def _in_parts(
+    contest: _Contest, best: tuple[Engine, Runner], candidates: list[Engine], prove: Prove
+) -> tuple[Engine, Runner]:
+    """The best engine for the whole, or a split that beats it, if there is one; what came of looking is remembered."""
+    others = [engine for engine in _ranking(contest, candidates) if engine.name in contest.milliseconds]
+    others = [engine for engine in others if engine is not best[0] and engine.name not in contest.skipped]
+    tried = ",".join(sorted(engine.name for engine in (best[0], *others)))
+    if not others:
+        return best
+    if tried not in contest.tried_parts:
+        found = find_split(contest.program, best[0], others, contest.has_time)
+        made, why_not = (None, found.why_not) if found.split is None else _faster(contest, best, found.split, prove)
+        if why_not == LATE:
+            contest.skipped[PARTS] = LATE
+            return best
+        contest.tried_parts = {**contest.tried_parts, tried: why_not}
+        contest.parts = found.parts if made else contest.parts
+        _remember(contest)
+        best = made or best
+    if why_not := contest.tried_parts[tried]:
+        contest.skipped[PARTS] = why_not
+    return best
+
+
+def _faster(
+    contest: _Contest, best: tuple[Engine, Runner], split: Split, prove: Prove
+) -> tuple[tuple[Engine, Runner] | None, str]:
+    """A split made ready and proven, where it gains more than noise; else why it does not do."""
+    run = contest.prepare(split)
+    if run is None:
+        return None, f"{split.name} {contest.skipped.pop(split.name)}"
+    held, taken = _compare(contest.program, best[1], run)
+    if taken >= held * (1 - MARGIN):
+        times = f"{split.name} took {taken:.3g} ms where {best[0].name} took {held:.3g} ms"
+        return None, f"{times}, and must be {MARGIN:.0%} faster to be worth it"
+    try:
+        prove(split, run)
+    except InternalError as error:
+        return None, f"{split.name} {REJECTED}: {error}"
+    contest.milliseconds |= {best[0].name: held, split.name: taken}
+    return (split, run), ""
+
+
+def _proven(contest: _Contest, candidates: list[Engine], prove: Prove) -> tuple[Engine, Runner]:
     """The fastest that computes what it should; where nothing was measured, the first."""
     for engine in _ranking(contest, candidates):
         if contest.champion is not None and contest.champion[0] is engine:
@@ -154,12 +232,16 @@ def _proven(contest: _Contest, candidates: list[Engine], prove: Prove) -> Chosen
         except InternalError as error:
             contest.skipped[engine.name] = f"{REJECTED}: {error}"
             continue
-        others = {name: why for name, why in contest.skipped.items() if name != engine.name}
-        timings = {name: round(ms, 4) for name, ms in contest.milliseconds.items()}
-        return Chosen(
-            engine, run, Choice(part="all", engine=engine.name, own=engine.own, milliseconds=timings, skipped=others)
-        )
+        return engine, run
     raise InternalError("no engine computes this network rightly: " + "; ".join(contest.skipped.values()))
+
+
+def _records(contest: _Contest, engine: Engine) -> tuple[Choice, ...]:
+    others = {name: why for name, why in contest.skipped.items() if name != engine.name}
+    taken = {name: round(ms, 4) for name, ms in contest.milliseconds.items()}
+    whole = Choice(part="all", engine=engine.name, own=engine.own, milliseconds=taken, skipped=others)
+    parts = parts_of(contest.program, engine)
+    return whole, *(contest.parts if parts and contest.parts else parts)
 
 
 def _fastest(contest: _Contest, candidates: list[Engine]) -> Engine | None:
@@ -173,23 +255,13 @@ def _ranking(contest: _Contest, candidates: list[Engine]) -> list[Engine]:
     return measured + [e for e in candidates if e.name not in taken and e.name not in contest.skipped]
 
 
-# ----------------------------------------------------------------- measuring
-
-
 def _compare(program: Program, held: Runner, challenger: Runner) -> tuple[float, float]:
     """Milliseconds of two runners, medians of interleaved rounds, summed over the declared sizes."""
     totals = [0.0, 0.0]
     for inputs in sample_inputs(program):
-        works = {"held": lambda at=inputs: held(*at), "new": lambda at=inputs: challenger(*at)}
-        for work in works.values():
-            timed(work, program.device)
-        start, rounds = time.monotonic(), []
-        for one in interleaved(works, program.device, _ROUNDS):
-            rounds.append(one)
-            if len(rounds) >= 2 and time.monotonic() - start > _SHARE:
-                break
-        for place, name in enumerate(works):
-            totals[place] += 1e3 * statistics.median(one[name] for one in rounds)
+        works = {"held": partial(held, *inputs), "new": partial(challenger, *inputs)}
+        found = medians(works, program.device, _ROUNDS, _SHARE)
+        totals = [totals[0] + 1e3 * found["held"], totals[1] + 1e3 * found["new"]]
     return totals[0], totals[1]
 
 

@@ -126,7 +126,7 @@ def compile_graph(
         proofs[candidate.name] = replace(found, declared=dict(_at_declared(model, compared, reference.weights, found)))
 
     chosen = choose(engine, program, prove, tune)
-    made = {"engines": [chosen.record], "verification": proofs[chosen.engine.name]}
+    made = {"engines": list(chosen.records), "verification": proofs[chosen.engine.name]}
 
     def again(changed: Mapping[str, Tensor]) -> CompiledModel:
         return compile_graph(

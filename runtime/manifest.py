@@ -27,9 +27,10 @@ class FileRecord(_Record):
 
 
 class Choice(_Record):
-    """The engine that runs a part of the network, what each candidate took, and why others were not tried.
+    """The engine that runs the network, what each candidate took, and why others were not tried.
 
-    `own` tells engines of archdsl from those of others.
+    `part` is "all" in the first of a manifest; where several engines share the network, one for each part follows,
+    with its first and last node. `own` tells engines of archdsl from those of others.
     """
 
     part: str

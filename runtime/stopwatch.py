@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -31,3 +32,18 @@ def interleaved(works: Mapping[str, Work], device: torch.device, rounds: int) ->
     for turn in range(rounds):
         first = turn % len(names)
         yield {name: timed(works[name], device) for name in (*names[first:], *names[:first])}
+
+
+def medians(works: Mapping[str, Work], device: torch.device, rounds: int, share: float) -> dict[str, float]:
+    """Median seconds of each work over interleaved rounds, after a call to warm up.
+
+    Rounds end when they have taken `share` seconds, after the second.
+    """
+    for work in works.values():
+        timed(work, device)
+    start, taken = time.monotonic(), []
+    for one in interleaved(works, device, rounds):
+        taken.append(one)
+        if len(taken) >= 2 and time.monotonic() - start > share:
+            break
+    return {name: statistics.median(one[name] for one in taken) for name in works}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from archdsl.runtime import ENGINES, Engine, Program, Unavailable, choose, register, stopwatch
-from archdsl.runtime.cache import cache_folder, key_of, remember, remembered
+from archdsl.runtime.cache import Timings, cache_folder, key_of, remember, remembered
 from archdsl.runtime.engines.eager import Eager
 from archdsl.runtime.engines.registry import Outputs, Runner
 from nets import compiled, image
@@ -47,7 +47,7 @@ class Fake(Eager):
     def prepare(self, program: Program) -> Runner:
         if self.fault:
             raise RuntimeError(f"{self.fault}\nand a long trace")
-        self.prepared += 1
+        self.prepared += program.graph.inputs[0].name == "image"  # the whole, and not a part
         run = super().prepare(program)
 
         def slowly(*inputs: Tensor) -> Outputs:
@@ -90,7 +90,8 @@ def test_the_fastest_right_engine_is_chosen_and_the_others_say_why_not() -> None
     record = model.manifest.engines[0]
     assert record.engine == "fast" and not record.own
     assert record.milliseconds == {"slow": pytest.approx(21), "wrong": pytest.approx(1), "fast": pytest.approx(6)}
-    assert set(record.skipped) == {"wrong", "broken", "long"}
+    assert set(record.skipped) == {"wrong", "broken", "long", "parts"}
+    assert record.skipped["parts"] == "fast is the fastest on each of 4 parts (slow tried)"
     assert record.skipped["wrong"].startswith("rejected: Net as compiled differs from the oracle")
     assert record.skipped["broken"] == "failed: no compiler"
     assert "600 s" in record.skipped["long"]
@@ -119,14 +120,14 @@ def test_a_new_engine_is_measured_against_the_known_best_only() -> None:
     assert (slow.prepared, fast.prepared) == (1, 2)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 9}', '{"version": 1, "milliseconds": {"fast": "x"}}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 9}', '{"version": 2, "milliseconds": {"fast": "x"}}'])
 def test_a_damaged_cache_is_as_good_as_none(content: str) -> None:
     put(Fake("slow", delay=0.01), Fake("fast"))
     program = compiled(sizes=SIZES).program
     (file,) = (cache_folder() / "engines").iterdir()
-    assert set(remembered(key_of(program))) == {"slow", "fast"}
+    assert set(remembered(key_of(program)).milliseconds) == {"slow", "fast"}
     file.write_text(content)
-    assert remembered(key_of(program)) == {}
+    assert remembered(key_of(program)).milliseconds == {}
     assert compiled(sizes=SIZES).manifest.engines[0].engine == "fast"
     assert json.loads(file.read_text())["milliseconds"]["fast"] > 0
 
@@ -134,8 +135,8 @@ def test_a_damaged_cache_is_as_good_as_none(content: str) -> None:
 def test_a_cache_that_cannot_be_written_costs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    remember("key", {"a": 1.0})
-    assert remembered("key") == {}
+    remember("key", Timings({"a": 1.0}))
+    assert remembered("key") == Timings()
 
 
 def test_the_key_changes_with_what_a_timing_hangs_on() -> None:

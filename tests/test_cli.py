@@ -111,6 +111,7 @@ def test_check_takes_folders_parameters_and_sizes(folder: Path) -> None:
         (["weights", "import", "tiny.arch", "no.pth", "-o", "x.safetensors"], 1, "no.pth"),
         (["weights", "import", "tiny.arch", "no.pth", "-o", "x.pth"], 2, ".safetensors"),
         (["compile", "tiny.arch", "--engine", "warp"], 2, "is not one of"),
+        (["compile", "tiny.arch", "--engine", "native:y+warp"], 2, "there is no engine native:y+warp"),
         (["compile", "tiny.arch", "-o", "tiny.arch/sub"], 1, "E0803"),
         (["show", "tiny.arch", "--svg", "empty"], 1, "E0803"),
         (["show", "tiny.arch", "--budget", "8ms"], 2, "--hardware"),

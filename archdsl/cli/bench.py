@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli.bench_rates import write_rates
-from archdsl.cli.compile import DTYPES, RESULTS, one_of
+from archdsl.cli.compile import DTYPES, RESULTS, check_engine, one_of
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.loading import load_module, load_network, read_weights_file
 from archdsl.cli.options import JsonOption, NetworkOption, SetOption, seconds, settings_of, size, write_json
@@ -103,6 +103,7 @@ def bench(
         at = SIZES[device] if input_ is None else size(input_)
         write_rates(specs or [], network, settings_of(set_), at, device, dtype or _DTYPE[device], rates)
         return
+    check_engine(engine)
     wanted = _Wanted(
         specs or list(SHIPPED),
         network,
@@ -113,7 +114,7 @@ def bench(
         dtype,
         batch,
         output,
-        _engine(engine),
+        engine,
         seconds("--time", time),
         per_node,
     )
@@ -133,13 +134,6 @@ def _peers(text: str) -> list[str]:
     for name in names:
         one_of("--peers", name, ("all", "none", *PEERS))
     return list(dict.fromkeys(names))
-
-
-def _engine(name: str) -> str:
-    from archdsl.runtime.engines import ENGINES
-
-    one_of("--engine", name, ("own", "auto", *ENGINES))
-    return name
 
 
 def _devices(device: str, cuda_graphs: bool, require: str | None) -> list[str]:

@@ -42,7 +42,8 @@ def compile_command(
     ] = "float32",
     device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where it runs.")] = "cpu",
     engine: Annotated[
-        str, typer.Option("--engine", metavar="auto|own|NAME", help="What runs it; auto takes the fastest found.")
+        str,
+        typer.Option("--engine", metavar="auto|own|NAME", help="What runs it; auto takes the fastest, by parts too."),
     ] = "auto",
     output: Annotated[str, typer.Option("--output", metavar="|".join(RESULTS), help="What it gives.")] = "logits",
     batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, max=1024, help="Images in one call.")] = 1,
@@ -58,7 +59,7 @@ def compile_command(
     """
     one_of("--output", output, RESULTS)
     one_of("--dtype", dtype, DTYPES)
-    one_of("--engine", engine, ("auto", "own", *_engines()))
+    check_engine(engine)
     sizes = [size(text) for text in input_ or ()]
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
@@ -71,10 +72,17 @@ def compile_command(
     _tell(made, target)
 
 
-def _engines() -> list[str]:
-    from archdsl.runtime.engines import ENGINES
+def check_engine(name: str) -> None:
+    """Raises BadParameter for what names neither an engine nor a split between engines."""
+    from archdsl.runtime.engines import ENGINES, Split
 
-    return list(ENGINES)
+    try:
+        if "+" in name:
+            Split.of(name)
+        else:
+            one_of("--engine", name, ("auto", "own", *ENGINES))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--engine") from error
 
 
 def one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -157,7 +165,7 @@ def _tell(made: CompiledModel, target: Path) -> None:
     typer.echo(
         f"{manifest.network} for {sizes} in {manifest.dtype} on {manifest.device}, engine {manifest.engines[0].engine}"
     )
-    for line in _choice(manifest.engines[0]):
+    for line in (*_choice(manifest.engines[0]), *_parts(manifest.engines[1:])):
         typer.echo(f"  {line}")
     for line in _rewrites(manifest.passes):
         typer.echo(f"  {line}")
@@ -178,7 +186,8 @@ def _rewrites(passes: Sequence[PassRecord]) -> Iterator[str]:
 
 def _choice(choice: Choice) -> Iterator[str]:
     """What was measured, and what was not tried or did not do; what cannot run here at all is in the manifest."""
-    from archdsl.runtime.choose import FAILED, LATE, REJECTED
+    from archdsl.runtime.by_parts import LATE
+    from archdsl.runtime.choose import FAILED, PARTS, REJECTED
 
     if choice.milliseconds:
         ranked = sorted(choice.milliseconds.items(), key=lambda item: item[1])
@@ -189,6 +198,15 @@ def _choice(choice: Choice) -> Iterator[str]:
     for name, reason in choice.skipped.items():
         if reason.startswith((FAILED, REJECTED)):
             yield f"{name} {reason}"
+        elif name == PARTS and name not in late:
+            yield f"one engine for the whole: {reason}"
+
+
+def _parts(choices: Sequence[Choice]) -> Iterator[str]:
+    """Which engine runs which part, and what each that was tried on it took."""
+    for choice in choices:
+        took = ", ".join(f"{name} {ms:.3g} ms" for name, ms in choice.milliseconds.items())
+        yield f"{choice.part}: {choice.engine}" + (f" ({took})" if took else "")
 
 
 def _proof(found: Verification) -> str:

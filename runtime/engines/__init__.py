@@ -21,12 +21,13 @@ Modules of engines here import what they stand on (a compiler, another runtime) 
 """
 
 from archdsl.runtime.engines.program import Program, Unavailable, check_device, check_size, place
-from archdsl.runtime.engines.registry import ENGINES, Engine, Outputs, Runner, named, register
+from archdsl.runtime.engines.registry import ENGINES, Engine, Outputs, Runner, register
 
 # each module registers its engine; the order is that in which automatic choice tries them
 from archdsl.runtime.engines import eager, native, triton  # isort: skip
 from archdsl.runtime.engines import cuda_graphs  # isort: skip
 from archdsl.runtime.engines import onnxruntime, openvino, inductor  # isort: skip
+from archdsl.runtime.engines.split import Split, named  # isort: skip
 
 __all__ = [
     "ENGINES",
@@ -34,6 +35,7 @@ __all__ = [
     "Outputs",
     "Program",
     "Runner",
+    "Split",
     "Unavailable",
     "check_device",
     "check_size",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from archdsl.runtime.engines.program import Program, Unavailable
+from archdsl.runtime.engines.program import Program
 from torch import Tensor
 
 Outputs = Tensor | dict[str, Tensor]
@@ -47,13 +47,3 @@ def register(engine: Engine) -> Engine:
         raise ValueError(f"there is an engine {engine.name} already")
     ENGINES[engine.name] = engine
     return engine
-
-
-def named(name: str, program: Program) -> Engine:
-    """The engine of a name. Raises ValueError for an unknown one, Unavailable when it cannot run the program here."""
-    if name not in ENGINES:
-        raise ValueError(f"there is no engine {name}; there are auto, own, {', '.join(ENGINES)}")
-    reason = ENGINES[name].available(program)
-    if reason is not None:
-        raise Unavailable(f"{name} cannot run: {reason}")
-    return ENGINES[name]

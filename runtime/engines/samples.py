@@ -11,6 +11,7 @@ from archdsl.runtime.engines.registry import Outputs, Runner
 from torch import Tensor
 
 from archdsl.ir.dims import value_at
+from archdsl.ir.graph import Graph
 from archdsl.lower.interpret import plain_symbol
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -23,9 +24,7 @@ def sample_inputs(program: Program) -> list[tuple[Tensor, ...]]:
 
 def sample_at(program: Program, size: tuple[int, int], seed: int = 0) -> tuple[Tensor, ...]:
     """Standard normal inputs [batch, C, H, W] for the first input's size (height, width), in the order of the graph."""
-    first = program.graph.inputs[0].types[0]
-    symbols = (plain_symbol(first.height), plain_symbol(first.width))
-    values = {name: n for name, n in zip(symbols, size, strict=True) if name is not None}
+    values = size_values(program.graph, size)
     generator = torch.Generator().manual_seed(seed)
     made = []
     for node in program.graph.inputs:
@@ -33,6 +32,13 @@ def sample_at(program: Program, size: tuple[int, int], seed: int = 0) -> tuple[T
         noise = torch.randn(program.batch, node.types[0].channels, *sides, generator=generator)
         made.append(noise.to(program.device, program.dtype, memory_format=torch.channels_last))
     return tuple(made)
+
+
+def size_values(graph: Graph, size: tuple[int, int]) -> dict[str, int]:
+    """The value of each symbolic size where the first input has a size (height, width)."""
+    first = graph.inputs[0].types[0]
+    symbols = (plain_symbol(first.height), plain_symbol(first.width))
+    return {name: n for name, n in zip(symbols, size, strict=True) if name is not None}
 
 
 def shapes_of(inputs: tuple[Tensor, ...]) -> Shapes:
