@@ -17,7 +17,7 @@ from archdsl.runtime.engines import Engine, Program, Runner, Split
 from archdsl.runtime.engines.parts import Cut, cuts
 from archdsl.runtime.engines.samples import sample_inputs
 from archdsl.runtime.manifest import Choice
-from archdsl.runtime.stopwatch import medians, timed
+from archdsl.runtime.stopwatch import medians, timed_alone
 
 PARTS = 4
 
@@ -92,7 +92,7 @@ def _on_part(program: Program, engines: Sequence[Engine]) -> Timings:
     """Seconds by engine."""
     (inputs,) = sample_inputs(program)
     works = {name: partial(run, *inputs) for name, run in _runners(program, engines)}
-    once = {name: timed(work, program.device) for name, work in works.items()}
+    once = {name: timed_alone(work, program.device) for name, work in works.items()}
     near = {name: works[name] for name in works if once[name] <= _HOPELESS * min(once.values())}
     return {**once, **medians(near, program.device, _ROUNDS, _SHARE)}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
 
 import torch
 
@@ -20,18 +21,42 @@ def timed(work: Work, device: torch.device) -> float:
     return time.perf_counter() - start
 
 
+def timed_alone(work: Work, device: torch.device) -> float:
+    """The same, begun when nothing that ran before it in this process runs on."""
+    settle()
+    return timed(work, device)
+
+
 def synchronize(device: torch.device) -> None:
     """Waits until a CUDA device has done what it was given; a CPU always has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
+_SLICE, _MOST_SLICES = 0.002, 100
+_BUSY = 0.25
+
+
+def settle() -> None:
+    """Waits until threads of this process that still spin after a call, as pools of several runtimes do for up to tens
+    of milliseconds, have gone to sleep: the next call would share the cores with them. At most 0.2 s."""
+    for _ in range(_MOST_SLICES):
+        before = time.process_time()
+        time.sleep(_SLICE)
+        if time.process_time() - before < _BUSY * _SLICE:
+            return
+
+
+def in_turns(names: Sequence[str], turn: int) -> list[str]:
+    """The order of a round: drawn anew for each, the same whenever it is asked for, so that nobody always follows the
+    same one."""
+    return Random(turn).sample(names, len(names))
+
+
 def interleaved(works: Mapping[str, Work], device: torch.device, rounds: int) -> Iterator[dict[str, float]]:
-    """Seconds of each work by name, once a round; the order turns by one from round to round."""
-    names = list(works)
+    """Seconds of each work by name, once a round, each when the one before it has settled."""
     for turn in range(rounds):
-        first = turn % len(names)
-        yield {name: timed(works[name], device) for name in (*names[first:], *names[:first])}
+        yield {name: timed_alone(works[name], device) for name in in_turns(list(works), turn)}
 
 
 def medians(works: Mapping[str, Work], device: torch.device, rounds: int, share: float) -> dict[str, float]:

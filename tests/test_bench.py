@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
+from archdsl.runtime import stopwatch
 from archdsl.runtime.bench import rounds
 from archdsl.runtime.bench.case import Case
 from archdsl.runtime.bench.contender import Ready
@@ -144,6 +147,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, **delays: float) -> None:
 
     monkeypatch.setattr(rounds, "PEERS", {name: Waits(delay) for name, delay in delays.items()})
     monkeypatch.setattr(rounds, "timed", timed)
+    monkeypatch.setattr(rounds, "timed_alone", timed)
 
 
 def test_slow_contenders_leave_after_the_first_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,13 +246,55 @@ def test_the_command_writes_table_json_and_plot(
     assert ElementTree.parse(plot).getroot().tag.endswith("svg")
 
 
+@pytest.mark.parametrize("options", [("--json", "-"), ("--format", "json")])
 def test_json_on_standard_output_stands_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bench(monkeypatch, tmp_path, "--peers", "none", "--engine", "eager", "--json", "-") == 0
+    assert bench(monkeypatch, tmp_path, "--peers", "none", "--engine", "eager", *options) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["engine"] for row in found["rows"]] == ["archdsl"] and found["ratios"][0]["ratio"] is None
     assert svg(new_report("", ["cpu"])).startswith("<svg")
+
+
+def test_why_our_kernels_cannot_run_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a processor without AVX-512: another engine is taken, and nobody has to look for the reason."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert bench(monkeypatch, tmp_path, "--peers", "none", "--engine", "own") == 0
+    printed = capsys.readouterr().out
+    assert "archdsl chose eager" in printed
+    assert "- archdsl's engine native: its kernels need a processor with AVX-512" in printed
+    monkeypatch.setattr("sys.argv", ["archdsl", "compile", str(tmp_path / "tiny.arch"), "--input", "32x48"])
+    monkeypatch.chdir(tmp_path)
+    assert _run() == 0
+    assert "native cannot run here: its kernels need a processor with AVX-512" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------- in turns
+
+
+def test_rounds_have_orders_of_their_own_that_are_the_same_each_time() -> None:
+    names = ["a", "b", "c", "d"]
+    orders = [stopwatch.in_turns(names, turn) for turn in range(40)]
+    assert orders == [stopwatch.in_turns(names, turn) for turn in range(40)]
+    before_a = Counter(order[order.index("a") - 1] for order in orders if order[0] != "a")
+    assert all(sorted(order) == names for order in orders) and set(before_a) == {"b", "c", "d"}
+
+
+def test_a_call_is_timed_when_what_spun_on_has_gone_to_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock of the test: a pool of threads that spins for 30 ms after a call, and one that never stops."""
+    now, spins_until = [0.0], [0.03]
+    clock = SimpleNamespace(
+        process_time=lambda: min(now[0], spins_until[0]), sleep=lambda s: now.__setitem__(0, now[0] + s)
+    )
+    monkeypatch.setattr(stopwatch, "time", clock)
+    stopwatch.settle()
+    assert 0.03 <= now[0] < 0.04
+    spins_until[0] = float("inf")
+    stopwatch.settle()
+    assert now[0] < 0.25
 
 
 @pytest.mark.skipif(not NO_CUDA, reason="there is a CUDA device")
@@ -275,7 +321,7 @@ def test_an_engine_that_was_named_is_the_cpus() -> None:
     [
         (["--peers", "caffe"], "'caffe' is not one of all, none, eager"),
         (["--dtype", "int8"], "'int8' is not one of"),
-        (["--engine", "warp"], "'warp' is not one of own, auto, eager"),
+        (["--engine", "warp"], "'warp' is not one of auto, own, eager"),
         (["--time", "soon"], "is no time"),
         (["--batch", "0"], "--batch"),
         (["--require", "tpu"], "'tpu' is not one of cuda"),

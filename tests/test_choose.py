@@ -31,6 +31,7 @@ class Clock:
 
 
 CLOCK = Clock()
+CLOCKS = ("monotonic", "perf_counter", "process_time")
 
 
 class Fake(Eager):
@@ -63,7 +64,7 @@ class Fake(Eager):
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No engine is there but what a test puts, and the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    clock = SimpleNamespace(monotonic=CLOCK.read, perf_counter=CLOCK.read)
+    clock = SimpleNamespace(**dict.fromkeys(CLOCKS, CLOCK.read), sleep=lambda seconds: None)
     monkeypatch.setattr(choose, "time", clock)
     monkeypatch.setattr(stopwatch, "time", clock)
     before = dict(ENGINES)

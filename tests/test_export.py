@@ -174,6 +174,8 @@ def test_the_command_tells_what_it_wrote(
     )
     (entry,) = json.loads((tmp_path / "e.json").read_text())["exports"]
     assert entry["format"] == "torch" and entry["error"] <= 2 * entry["eager_error"] + 1e-6
+    assert command(monkeypatch, folder, "--torch", tmp_path / "net.pt2", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["exports"] == [entry]
     assert load(folder).manifest.network == "Net"
 
 

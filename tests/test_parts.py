@@ -26,6 +26,7 @@ from archdsl.passes import Costs, inference_only, space_to_batch
 
 SIZES = [(40, 52)]
 NOW = [0.0]
+CLOCKS = ("monotonic", "perf_counter", "process_time")
 
 
 class Apt(Eager):
@@ -55,7 +56,7 @@ class Apt(Eager):
 def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Apt]]:
     """Two engines: one that is bad at convolutions, which come first, and one at resizing, which comes last."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    clock = SimpleNamespace(monotonic=lambda: NOW[0], perf_counter=lambda: NOW[0])
+    clock = SimpleNamespace(**dict.fromkeys(CLOCKS, lambda: NOW[0]), sleep=lambda seconds: None)
     monkeypatch.setattr(choose, "time", clock)
     monkeypatch.setattr(stopwatch, "time", clock)
     before = dict(ENGINES)

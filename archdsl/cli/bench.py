@@ -13,7 +13,17 @@ from archdsl.cli.bench_rates import write_rates
 from archdsl.cli.compile import DTYPES, RESULTS, check_engine, one_of
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.loading import load_module, load_network, read_weights_file
-from archdsl.cli.options import JsonOption, NetworkOption, SetOption, seconds, settings_of, size, write_json
+from archdsl.cli.options import (
+    FormatOption,
+    JsonOption,
+    NetworkOption,
+    SetOption,
+    json_targets,
+    seconds,
+    settings_of,
+    size,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from archdsl.runtime.bench.case import Case
@@ -85,6 +95,7 @@ def bench(
         Path | None,
         typer.Option("--rates", metavar="FILE", help="Only how long each searched rate takes, for `archdsl search`."),
     ] = None,
+    format_: FormatOption = "text",
     json_: JsonOption = None,
     network: NetworkOption = None,
     set_: SetOption = None,
@@ -93,6 +104,7 @@ def bench(
 
     Example: archdsl bench specs/regseg.arch --dtype bfloat16 --peers torch.compile,openvino --json bench.json
     """
+    targets = json_targets(format_, json_)
     for option, value, allowed in (("--output", output, RESULTS), ("--device", device, ("cpu", "cuda"))):
         one_of(option, value, allowed)
     if dtype is not None:
@@ -120,7 +132,7 @@ def bench(
     )
     devices = _devices(device, cuda_graphs, require)
     report = _run(wanted, devices)
-    _publish(report, json_, svg)
+    _publish(report, targets, svg)
     if report.interrupted:
         raise typer.Exit(Exit.INTERRUPTED)
 
@@ -202,13 +214,13 @@ def _case(wanted: _Wanted, spec: str, device: str) -> Case:
     return Case(net.ir, state, asked, dtype, device, wanted.batch, output, net.source)
 
 
-def _publish(report: Report, json_: str | None, svg: Path | None) -> None:
-    if json_ != "-":
+def _publish(report: Report, targets: list[str], svg: Path | None) -> None:
+    if "-" not in targets:
         from archdsl.runtime.bench.markdown import markdown
 
         typer.echo(markdown(report))
-    if json_ is not None:
-        write_json(report.json(), json_)
+    for target in targets:
+        write_json(report.json(), target)
     if svg is not None:
         from archdsl.atomic import write_text
         from archdsl.runtime.bench.plot import svg as drawn

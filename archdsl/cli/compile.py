@@ -165,7 +165,7 @@ def _tell(made: CompiledModel, target: Path) -> None:
     typer.echo(
         f"{manifest.network} for {sizes} in {manifest.dtype} on {manifest.device}, engine {manifest.engines[0].engine}"
     )
-    for line in (*_choice(manifest.engines[0]), *_parts(manifest.engines[1:])):
+    for line in (*_choice(manifest.engines[0], manifest.device), *_parts(manifest.engines[1:])):
         typer.echo(f"  {line}")
     for line in _rewrites(manifest.passes):
         typer.echo(f"  {line}")
@@ -184,10 +184,14 @@ def _rewrites(passes: Sequence[PassRecord]) -> Iterator[str]:
         yield f"looked at and left: {declined}; manifest.json says where and why"
 
 
-def _choice(choice: Choice) -> Iterator[str]:
-    """What was measured, and what was not tried or did not do; what cannot run here at all is in the manifest."""
+def _choice(choice: Choice, device: str) -> Iterator[str]:
+    """What was measured, and what was not tried or did not do, or why our own kernels for CPUs cannot run.
+
+    What cannot run besides is in the manifest.
+    """
     from archdsl.runtime.by_parts import LATE
     from archdsl.runtime.choose import FAILED, PARTS, REJECTED
+    from archdsl.runtime.engines.native import NAME as OURS
 
     if choice.milliseconds:
         ranked = sorted(choice.milliseconds.items(), key=lambda item: item[1])
@@ -198,6 +202,8 @@ def _choice(choice: Choice) -> Iterator[str]:
     for name, reason in choice.skipped.items():
         if reason.startswith((FAILED, REJECTED)):
             yield f"{name} {reason}"
+        elif name == OURS and device == "cpu" and name not in late:
+            yield f"{name} cannot run here: {reason}"
         elif name == PARTS and name not in late:
             yield f"one engine for the whole: {reason}"
 

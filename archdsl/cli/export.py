@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archdsl.cli.exits import MissingRequirement, stop_if_terminated
-from archdsl.cli.options import JsonOption, size, write_json
+from archdsl.cli.options import FormatOption, JsonOption, json_targets, size, write_json
 from archdsl.cli.signals import insisted_on
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ def export(
         str | None,
         typer.Option("--input", metavar="HxW", help="Fix the size and a batch of one; both stay open by default."),
     ] = None,
+    format_: FormatOption = "text",
     json_: JsonOption = None,
 ) -> None:
     """Hand a compiled network to other engines; what each file computes is held against the plain interpreter.
 
     Example: archdsl export build/dwrseg --onnx dwrseg.onnx --openvino dwrseg-openvino
     """
+    targets = json_targets(format_, json_)
     wanted = {name: path for name, path in (("onnx", onnx), ("torch", torch), ("openvino", openvino)) if path}
     if not wanted:
         raise typer.BadParameter("nothing to write: give --onnx, --torch or --openvino", param_hint="export")
@@ -45,10 +47,10 @@ def export(
     for name, path in wanted.items():
         with insisted_on():
             done.append(_write(deployable, name, path))
-        if json_ != "-":
+        if "-" not in targets:
             _tell(deployable, done[-1])
-    if json_ is not None:
-        write_json({"version": 1, "network": deployable.manifest.network, "exports": list(map(_record, done))}, json_)
+    for target in targets:
+        write_json({"version": 1, "network": deployable.manifest.network, "exports": list(map(_record, done))}, target)
 
 
 def _check_packages(formats: list[str]) -> None:

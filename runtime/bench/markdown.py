@@ -7,6 +7,7 @@ from itertools import groupby
 
 from archdsl.runtime.bench.measured import Measured
 from archdsl.runtime.bench.result import Ratio, Report, Row
+from archdsl.runtime.engines.native import NAME as NATIVE
 
 _HEADS = ("engine", "ms", "p5–p95", "images/s", "error", "peak MB", "compile s", "load s", "first call s")
 _SHOWN_STEPS = 12
@@ -41,6 +42,8 @@ def _case(rows: list[Row], report: Report) -> Iterator[str]:
     for ratio in report.ratios:
         if case_of(ratio) == case_of(rows[0]):
             yield _verdict(ratio)
+            if ratio.device == "cpu" and (why := ratio.passed_over.get(NATIVE)):
+                yield f"- archdsl's engine {NATIVE}: {why}"
     for row in rows:
         if row.skipped is not None:
             yield f"- {row.engine}: {row.skipped}"

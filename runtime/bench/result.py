@@ -53,7 +53,8 @@ class Against:
 class Ratio:
     """archdsl against the best peer, as in `Against`; and against every peer whose output is the network's.
 
-    `of_limit` is the part of archdsl's time that the machine's measured rates make unavoidable, `floor_ms`.
+    `of_limit` is the part of archdsl's time that the machine's measured rates make unavoidable, `floor_ms`;
+    `passed_over` says of engines that archdsl could not run or did not choose why.
     """
 
     network: str
@@ -71,6 +72,7 @@ class Ratio:
     against: dict[str, Against] = field(default_factory=dict)
     floor_ms: float | None = None
     of_limit: float | None = None
+    passed_over: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from archdsl.runtime.bench.result import Against, Ratio, Row
 from archdsl.runtime.bench.statistics import paired_ratio, spread
 from archdsl.runtime.engines import Unavailable
 from archdsl.runtime.model import CompiledModel
-from archdsl.runtime.stopwatch import timed
+from archdsl.runtime.stopwatch import in_turns, timed, timed_alone
 
 from archdsl.ir.graph import Graph
 
@@ -110,9 +110,8 @@ def _rounds(found: Measured, ready: Mapping[str, Ready], seconds: float) -> None
             break
         if turn == MIN_ROUNDS:
             names = _fast(found, names)
-        first = turn % max(1, len(names))
-        for name in (*names[first:], *names[:first]):
-            found.samples[name][turn] = timed(ready[name].run, device)
+        for name in in_turns(names, turn):
+            found.samples[name][turn] = timed_alone(ready[name].run, device)
 
 
 def _fast(found: Measured, names: list[str]) -> list[str]:
@@ -134,6 +133,7 @@ def ratio_of(found: Measured, floor_ms: float | None) -> Ratio | None:
         return None
     at = (ours.network, ours.device, ours.dtype, ours.batch, ours.input, ours.output)
     result = Ratio(*at, found.model.engine.name, found.model.engine.own)
+    result.passed_over = dict(found.model.manifest.engines[0].skipped)
     if floor_ms is not None:
         result.floor_ms, result.of_limit = floor_ms, floor_ms / ours.median_ms
     result.against = {name: _against(found, name) for name in _honest_peers(found)}

@@ -11,12 +11,14 @@ from archdsl.runtime.engines.native import build
 from archdsl.runtime.engines.program import Program
 from archdsl.runtime.engines.registry import Runner, register
 
+NAME = "native"
+
 
 class Native:
     """What the kernels cannot do runs as torch calls between them, so that every network runs."""
 
     # once per machine the kernels are compiled besides, which takes some seconds more
-    name, own, seconds = "native", True, 3.0
+    name, own, seconds = NAME, True, 3.0
 
     def available(self, program: Program) -> str | None:
         if program.device.type != "cpu":
