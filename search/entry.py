@@ -76,8 +76,9 @@ def run(
     name, the path of a TOML file or a `Recipe`; `options` are `key=value` on top of it; `wish` says which rates, by
     which method, under which rule. `out` is the run's folder, `runs/search/NAME` by default; with `resume` it is a
     search to go on with. `tell` is called with the name of what happens ("started", "settled", "ranked", "training",
-    "trained") and what it is about. One part of the training set trains weights, the other judges rates; the validation
-    split is scored and chooses nothing; no other split is read.
+    "trained", "retried") and what it is about. One part of the training set trains weights, the other judges rates; the
+    validation split is scored and chooses nothing; no other split is read. Where the loss stops being a number, the
+    search goes back to its last sound state, once, and on at half the learning rate.
 
     Raises ArchError: E1101 to E1107 and what training raises, before the first step; E1106 where the loss stops being
     a number; E1102 where the text cannot hold the answer.
@@ -148,7 +149,7 @@ def _searched(searcher: Searcher, state: SearchState, stop: Stop) -> Found:
     began, ended = time.monotonic(), "failed"
     searcher.tell("started", searcher, folder.path)
     try:
-        searcher.run(state.save)
+        searcher.run(state.save, state.restore)
         ended = "done"
     except Stopped:
         ended = "stopped"
@@ -170,8 +171,9 @@ def _searched(searcher: Searcher, state: SearchState, stop: Stop) -> Found:
 def _diverged(fault: Diverged, folder: Path, searcher: Searcher) -> ArchError:
     rate = searcher.setup.recipe.optimizer.lr / 3
     help_ = f"search anew with a lower rate: --opt optimizer.lr={rate:.2g} --opt optimizer.clip=5"
+    tried = [f"so it was at step {one.noticed}, before it went on more slowly" for one in searcher.known.retries]
     note = f"the last state that made sense is in {folder}"
-    return ArchError([Diagnostic("E1106", str(fault), help=help_, notes=(note,))])
+    return ArchError([Diagnostic("E1106", str(fault), help=help_, notes=(*tried, note))])
 
 
 def _recipe_and_data(

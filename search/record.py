@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -19,9 +20,16 @@ VERSION = 1
 
 
 def comparison(searcher: Searcher) -> Claim:
-    """The answer against the start, paired by seed, in points of mIoU on the images that rates are judged on."""
+    """The answer against the start, paired by seed, in points of mIoU on the images that rates are judged on.
+
+    Seeds with which either training's loss stopped being a number are left out.
+    """
     known, start = searcher.known, searcher.plan.start
-    seeds = [seed for rates, seed in known.seeds if rates == start and (known.decision.rates, seed) in known.seeds]
+    failed = {seed for rates, _, seed in known.diverged if rates in (start, known.decision.rates)}
+    both = [seed for rates, seed in known.seeds if rates == start and (known.decision.rates, seed) in known.seeds]
+    seeds = [seed for seed in both if seed not in failed]
+    if not seeds:
+        return Claim(0.0, (float("-inf"), float("inf")), "tie")
     ours = [100 * known.seeds[known.decision.rates, seed] for seed in seeds]
     theirs = [100 * known.seeds[start, seed] for seed in seeds]
     return claim(ours, theirs)
@@ -71,6 +79,8 @@ def record_of(searcher: Searcher, seconds: float) -> dict[str, Any]:
         ],
         "believed": [{"rates": list(rates), "loss": -score} for rates, score in known.decision.inherited.items()],
         "trajectory": {"steps": trace.steps, "rates": trace.rates, "shares": trace.shares, "losses": trace.losses},
+        "retries": [asdict(retry) for retry in known.retries],
+        "diverged": [{"rates": list(rates), "steps": steps, "seed": seed} for rates, steps, seed in known.diverged],
         "remarks": remarks(searcher),
         "machine": machine(setup.device, setup.among),
         "versions": versions(),
@@ -98,7 +108,7 @@ def remarks(searcher: Searcher) -> list[str]:
     """What a reader of the answer should know."""
     plan, found = searcher.plan, searcher.known.decision.rates
     largest = [max(plan.bounds.allowed(i, found)) for i in range(len(found))]
-    said = []
+    said = [*_lost(searcher)]
     if len(found) > 1 and all(value == most for value, most in zip(found, largest, strict=True)):
         said.append("every rate went to the largest it may have: the ranges may be too narrow, or the search collapsed")
     if len(found) > 1 and set(found) == {1}:
@@ -118,6 +128,22 @@ def remarks(searcher: Searcher) -> list[str]:
     said += [f"not searched: {line}" for line in elsewhere(plan.network, plan.elsewhere)]
     said.append(_verdict(searcher))
     return said
+
+
+def _lost(searcher: Searcher) -> Iterator[str]:
+    """Where a loss stopped being a number."""
+    known = searcher.known
+    for retry in known.retries:
+        yield (
+            f"the loss, a weight or a rate was no number at step {retry.noticed}: the search went on from step "
+            f"{retry.back} with {retry.factor:g} of the learning rate"
+        )
+    if known.diverged:
+        rate = searcher.setup.recipe.optimizer.lr / 3
+        yield (
+            f"the loss of {len(known.diverged)} trainings from scratch stopped being a number, and they count as 0; "
+            f"a lower rate compares more (--opt optimizer.lr={rate:.2g})"
+        )
 
 
 def _lowered(searcher: Searcher) -> Iterator[Rates]:

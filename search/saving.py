@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from archdsl.search.decode import Rates
+from archdsl.search.retry import Retry
 from archdsl.search.searcher import Searcher
 
 from archdsl.diagnostics import ArchError, Diagnostic
@@ -44,6 +46,8 @@ class SearchState:
             s.plan.budget.multiplier = facts["multiplier"]
         self.seconds = facts["seconds"]
         known = s.known
+        known.retries = [Retry(**retry) for retry in facts["retries"]]
+        known.diverged = [(tuple(rates), steps, seed) for rates, steps, seed in facts["diverged"]]
         known.relaxed = facts["relaxed"]
         known.validated = {tuple(rates): scores for rates, scores in facts["validated"]}
         known.seeds = {(tuple(rates), seed): score for rates, seed, score in facts["seeds"]}
@@ -66,6 +70,8 @@ class SearchState:
             "alternation": s.alternation.facts(),
             "multiplier": 0.0 if s.plan.budget is None else s.plan.budget.multiplier,
             "seconds": self.seconds,
+            "retries": [asdict(retry) for retry in known.retries],
+            "diverged": [[list(rates), steps, seed] for rates, steps, seed in known.diverged],
             "relaxed": known.relaxed,
             "validated": [[list(rates), scores] for rates, scores in known.validated.items()],
             "seeds": [[list(rates), seed, score] for (rates, seed), score in known.seeds.items()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +23,7 @@ Judge = Callable[[int, float], Tensor]
 
 
 class Diverged(RuntimeError):
-    """A loss or a method's parameter stopped being a number; the message says at which step."""
+    """A loss, a weight or a method's parameter stopped being a number; the message says at which step."""
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Alternation:
     candidate left.
 
     `restrict` masks what the bound forbids, and is called before every step. `shared` adds gradients up over processes.
+    `sound` says whether the weights are numbers, and is asked before anything can be saved.
     What is random depends on `seed` and the step alone, so that a search can go on from any step.
     """
 
@@ -56,9 +58,10 @@ class Alternation:
         seed: int = 0,
         restrict: Callable[[], None] = lambda: None,
         shared: Callable[[Tensor], Tensor] = lambda grad: grad,
+        sound: Callable[[], bool] = lambda: True,
     ) -> None:
         self.train, self.judge, self.relaxations, self.steps = train, judge, dict(relaxations), steps
-        self.seed, self.restrict, self.shared = seed, restrict, shared
+        self.seed, self.restrict, self.shared, self.sound = seed, restrict, shared, sound
         self.settle_every = max(1, min(SETTLE_EVERY, steps // 20))
         self.own = [parameter for relaxation in relaxations.values() for parameter in relaxation.parameters()]
         self.optimizer = torch.optim.Adam(self.own, lr=RATE_LEARNING_RATE, betas=(0.5, 0.999))
@@ -109,8 +112,8 @@ class Alternation:
     def _settle(self, progress: float) -> None:
         loss = float(torch.stack(self._losses).mean())
         self._losses = []
-        if loss != loss or abs(loss) == float("inf") or not all(bool(p.isfinite().all()) for p in self.own):
-            raise Diverged(f"the loss or a rate is not a number any more, at step {self.step}")
+        if not (math.isfinite(loss) and all(bool(p.isfinite().all()) for p in self.own) and self.sound()):
+            raise Diverged(f"the loss, a weight or a rate is not a number any more, at step {self.step}")
         for relaxation in self.relaxations.values():
             if progress >= relaxation.warm_up:
                 relaxation.settle(progress)
@@ -119,6 +122,11 @@ class Alternation:
         self.trace.rates.append([r.decided() for r in self.relaxations.values()])
         self.trace.shares.append([_rounded(r.shares()) for r in self.relaxations.values()])
         self.trace.losses.append(loss)
+
+    def slow(self, factor: float) -> None:
+        """Moves rates at their learning rate times a factor from here on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATE_LEARNING_RATE * factor
 
     # ------------------------------------------------------------------ saving
 

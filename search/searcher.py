@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,8 @@ from archdsl.search.decode import Decision, Effort, Rates, decide, neighbours
 from archdsl.search.plan import RANDOM, Plan
 from archdsl.search.random_search import random_search
 from archdsl.search.relaxed import RelaxedModule, relax
-from archdsl.search.schedule import Alternation
+from archdsl.search.retry import MOST, SLOWER, Retry, factor, retrying
+from archdsl.search.schedule import Alternation, Diverged
 from archdsl.search.split import Part
 from archdsl.search.weights import Fit, placed, scored, train_from_scratch
 from torch import Tensor
@@ -47,6 +49,10 @@ class Known:
     """What it says of the longest trainings with the first seed."""
     seeds: dict[tuple[Rates, int], float] = field(default_factory=dict)
     """mIoU of the trainings that are compared at the end, by assignment and seed."""
+    retries: list[Retry] = field(default_factory=list)
+    """How often the relaxation stopped making sense, and was gone on with from before that."""
+    diverged: list[tuple[Rates, int, int]] = field(default_factory=list)
+    """Trainings whose loss stopped being a number, by assignment, steps and seed; their score is 0."""
 
 
 class Searcher:
@@ -83,17 +89,20 @@ class Searcher:
             seed=recipe.seed,
             restrict=self.masks,
             shared=lambda grad: self.among.total(grad) / self.among.world,
+            sound=self._sound,
         )
         self._feeds: dict[str, Feed] = {}
         self._read: dict[int, list[tuple[Tensor, Tensor]]] = {}
 
     # ------------------------------------------------------------- relaxation
 
-    def run(self, saved: Callable[[], None] = lambda: None) -> None:
-        """Searches to the end. Calls `saved` whenever there is something to go on from. Raises Diverged, Stopped."""
+    def run(self, saved: Callable[[], None] = lambda: None, restore: Callable[[], None] | None = None) -> None:
+        """Searches to the end. Calls `saved` whenever there is something to go on from, and `restore` to go back there
+        when the loss stops being a number. Raises Diverged, Stopped.
+        """
         with self._context():
             if self.plan.wish.method != RANDOM:
-                self._relax(saved)
+                self._relax(saved, restore)
             self._decide(saved)
             self._compare(saved)
 
@@ -108,7 +117,47 @@ class Searcher:
             torch.use_deterministic_algorithms(deterministic or recipe.run.deterministic)
             yield
 
-    def _relax(self, saved: Callable[[], None]) -> None:
+    def _relax(self, saved: Callable[[], None], restore: Callable[[], None] | None) -> None:
+        if restore is None:
+            self._alternate(saved)
+        else:
+            if self.alternation.step == 0:
+                saved()
+            self._slow()
+            retrying(
+                lambda: self._alternate(saved),
+                lambda: self._go_back(saved, restore),
+                may=lambda: len(self.known.retries) < MOST,
+            )
+        saved()
+        if not self.alternation.done:
+            raise Stopped
+
+    def _go_back(self, saved: Callable[[], None], restore: Callable[[], None]) -> None:
+        """Back to the last state that made sense, at half the learning rates; all processes together."""
+        noticed, slower = self.alternation.step, SLOWER * factor(self.known.retries)
+        self.among.wait()
+        restore()
+        self.among.wait()
+        retry = Retry(noticed, self.alternation.step, slower)
+        self.known.retries.append(retry)
+        self._slow()
+        saved()
+        self.tell("retried", retry)
+
+    def _slow(self) -> None:
+        """Sets the learning rates of weights and rates to what retries have left of them."""
+        self.fit.factor = factor(self.known.retries)
+        self.alternation.slow(self.fit.factor)
+
+    def _sound(self) -> bool:
+        """Whether all weights and running statistics are numbers, in every process."""
+        floats = [tensor for tensor in self.module.state_dict().values() if tensor.is_floating_point()]
+        # the greatest of finite numbers is finite; the sum of their squares may not be
+        lost = not bool(torch.stack(torch._foreach_norm(floats, math.inf)).isfinite().all())
+        return not self.among.any(lost, self.setup.device)
+
+    def _alternate(self, saved: Callable[[], None]) -> None:
         def watch(search: Alternation) -> None:
             self.tell("settled", self)
             saved()
@@ -119,9 +168,6 @@ class Searcher:
             self.alternation.run(stop=lambda: self._asked(), watch=watch)
         finally:
             self._close()
-        saved()
-        if not self.alternation.done:
-            raise Stopped
 
     def _asked(self) -> bool:
         """Whether to stop; several processes ask each other, and all of them at the same steps."""
@@ -237,7 +283,8 @@ class Searcher:
         self.module.eval()
         total = torch.stack([self._main_loss(*batch) for batch in self._calm(self.judging, JUDGE)]).sum()
         self.tell("ranked", rates)
-        return -float(self.among.total(total)) / JUDGE
+        loss = float(self.among.total(total)) / JUDGE
+        return -loss if math.isfinite(loss) else -math.inf
 
     def _calm(self, setup: Setup, batches: int) -> list[tuple[Tensor, Tensor]]:
         """Batches without strong augmentation, read once."""
@@ -270,10 +317,17 @@ class Searcher:
         self._stop_if_asked()
         self.tell("training", rates, steps, seed)
         stop = self.stop if self.among.world == 1 else lambda: False
-        module = train_from_scratch(self.setup, self.plan.graph(rates), steps, seed, stop)
-        score = scored(self.setup, module, self._judged_on).miou
+        try:
+            module = train_from_scratch(self.setup, self.plan.graph(rates), steps, seed, stop)
+        except Diverged:
+            self.known.diverged.append((rates, steps, seed))
+            score = 0.0
+        else:
+            score = scored(self.setup, module, self._judged_on).miou
+            if (steps, seed) == (self.effort.longest, self.setup.recipe.seed):
+                self.known.validated[rates] = self._validated(module)
         if (steps, seed) == (self.effort.longest, self.setup.recipe.seed):
-            self.known.validated[rates], self.known.seeds[rates, seed] = self._validated(module), score
+            self.known.seeds[rates, seed] = score
         self.tell("trained", rates, steps, score)
         return score
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from archdsl.search.schedule import Diverged
 from torch import Tensor
 
 from archdsl.ir.graph import Graph
@@ -29,11 +30,14 @@ class Fit:
         freeze(module, setup.recipe.optimizer, setup.recipe.norm)
         self.optimizer = make_optimizer(module, setup.recipe.optimizer)
         self.update = make_step(setup, module, self.optimizer)
+        self.factor = 1.0
+        """On the recipe's learning rate."""
 
     def one(self, feed: Feed, step: int) -> Tensor:
         """A step of so many as the set-up has; returns the loss of all processes, detached."""
         recipe = self.setup.recipe
-        set_rate(self.optimizer, recipe.optimizer.lr * factor(recipe.schedule, step, self.setup.steps))
+        rate = self.factor * recipe.optimizer.lr * factor(recipe.schedule, step, self.setup.steps)
+        set_rate(self.optimizer, rate)
         return self.setup.among.total(self.update(*feed(step)))
 
 
@@ -48,23 +52,28 @@ def placed(setup: Setup, module: ArchModule) -> ArchModule:
 def train_from_scratch(
     setup: Setup, graph: Graph, steps: int, seed: int, stop: Callable[[], bool] = lambda: False
 ) -> ArchModule:
-    """A graph's module, trained for so many steps by the set-up's recipe. Raises Stopped when `stop` says so."""
+    """A graph's module, trained for so many steps by the set-up's recipe.
+
+    Raises Stopped when `stop` says so, Diverged for a loss that stopped being a number.
+    """
     recipe = setup.recipe.model_copy(update={"seed": seed})
     own = replace(setup, recipe=recipe, steps=steps)
     module = placed(own, build_module(graph, seed))
     fit, average = Fit(own, module), Average(module, recipe.ema) if recipe.ema else None
-    feed = own.feed(0)
+    feed, losses = own.feed(0), []
     module.train()
     try:
         for step in range(steps):
             if stop():
                 raise Stopped
             torch.manual_seed((seed * 1_000_003 + step) * 4096 + own.among.rank)
-            fit.one(feed, step)
+            losses.append(fit.one(feed, step))
             if average is not None:
                 average.update(module, step)
     finally:
         feed.close()
+    if not bool(torch.stack(losses).isfinite().all()):
+        raise Diverged(f"the loss of a training of {steps} steps is not a number")
     return module if average is None else average.module
 
 

@@ -17,6 +17,7 @@ import torch
 from archdsl.search.elsewhere import elsewhere
 from archdsl.search.entry import Found, resume, run
 from archdsl.search.plan import Plan, Wish
+from archdsl.search.relaxed import RelaxedModule
 from archdsl.search.space import assignment, with_rates
 from archdsl.search.split import split
 from safetensors.torch import load_file
@@ -165,10 +166,81 @@ def test_another_seed_is_another_search(whole: Found, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
-    """With a message that names the mend, and no text."""
-    with pytest.raises(ArchError, match="E1106"):
-        searched(tmp_path / "run", "optimizer.lr=1e12", "optimizer.clip=none")
+    """After one more attempt at half the learning rate, with a message that names the mend, and no text."""
+    told: list[str] = []
+    with pytest.raises(ArchError, match="E1106") as error:
+        searched(
+            tmp_path / "run", "optimizer.lr=1e12", "optimizer.clip=none", tell=lambda name, *about: told.append(name)
+        )
+    assert told.count("retried") == 1 and "before it went on more slowly" in error.value.diagnostics[0].notes[0]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
+
+
+def poisoned(monkeypatch: pytest.MonkeyPatch, at: int) -> list[float]:
+    """Makes a weight no number after a step of the relaxation, once; returns the factors on the rate, by step."""
+    from archdsl.search.weights import Fit
+
+    factors: list[float] = []
+    one = Fit.one
+
+    def wrong(fit: Fit, feed: Any, step: int) -> torch.Tensor:
+        loss = one(fit, feed, step)
+        if isinstance(fit.module, RelaxedModule):
+            factors.append(fit.factor)
+            if len(factors) == at + 1:
+                next(fit.module.parameters()).data[0] = float("nan")
+        return loss
+
+    monkeypatch.setattr(Fit, "one", wrong)
+    return factors
+
+
+@pytest.mark.parametrize("at", [0, 5, 19])
+def test_a_weight_that_is_no_number_is_gone_back_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Nothing is saved of it; the search goes on at half the learning rate, to the end, and the record says so."""
+    factors = poisoned(monkeypatch, at)
+    found = searched(tmp_path / "run")
+    assert found.record["retries"] == [{"noticed": at + 1, "back": at, "factor": 0.5}]
+    assert factors == [1.0] * (at + 1) + [0.5] * (20 - at)
+    assert found.record["trajectory"]["steps"] == list(range(1, 21))
+    assert found.text is not None and all(math.isfinite(loss) for loss in found.record["trajectory"]["losses"])
+    assert all(bool(t.isfinite().all()) for t in state(tmp_path / "run")[0].values() if t.is_floating_point())
+    assert any(f"was no number at step {at + 1}" in remark for remark in found.record["remarks"])
+
+
+def test_a_retried_search_that_was_stopped_goes_on_as_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit, as if it had not stopped."""
+    with monkeypatch.context() as patched:
+        poisoned(patched, 5)
+        undisturbed = searched(tmp_path / "whole")
+    poisoned(monkeypatch, 5)
+    stopped = searched(tmp_path / "run", tell=stops_at("settled", 13))
+    assert stopped.stopped == signal.SIGTERM
+    again, _ = resume(tmp_path / "run")
+    assert again.text == undisturbed.text and again.record["retries"] == undisturbed.record["retries"]
+    assert again.record["trajectory"] == undisturbed.record["trajectory"]
+
+
+def test_a_training_whose_loss_is_no_number_counts_as_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of those that are compared at the end: it scores 0, the answer is not claimed a gain, and that is said."""
+    from archdsl.search.weights import Fit
+
+    one = Fit.one
+
+    def wrong(fit: Fit, feed: Any, step: int) -> torch.Tensor:
+        loss = one(fit, feed, step)
+        rates = [node["dilation"] for node in fit.module.graph.nodes if node.op == "conv"]
+        plain = not isinstance(fit.module, RelaxedModule)
+        return loss * float("nan") if plain and rates[2:5] == [(2, 2)] * 3 else loss
+
+    monkeypatch.setattr(Fit, "one", wrong)
+    record = searched(tmp_path / "run").record
+    assert record["diverged"] and all(one["rates"] == [2, 2, 2] for one in record["diverged"])
+    assert {one["miou"] for one in record["trained"] if one["rates"] == [2, 2, 2]} == {0.0}
+    assert record["comparison"]["verdict"] == "tie" and record["before"] is None
+    assert any("stopped being a number, and they count as 0" in remark for remark in record["remarks"])
 
 
 @pytest.mark.parametrize("method", ["gaussian", "gumbel", "fractional", "rf", "random"])

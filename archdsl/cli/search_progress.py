@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+    from archdsl.search.retry import Retry
     from archdsl.search.searcher import Searcher
 
 _TABLES = 4
@@ -65,6 +66,13 @@ class SearchProgress:
         elif searcher.alternation.step >= self._printed + searcher.steps / _TABLES or searcher.alternation.done:
             self._printed = searcher.alternation.step
             _print(rate_table(searcher))
+
+    def _retried(self, retry: Retry) -> None:
+        print(
+            f"no number any more at step {retry.noticed}: going on from step {retry.back} with {retry.factor:g} of the "
+            "learning rate",
+            flush=True,
+        )
 
     def _training(self, rates: Sequence[int], steps: int, seed: int) -> None:
         if self._live is not None:
