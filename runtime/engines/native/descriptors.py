@@ -34,6 +34,8 @@ class Activation(IntEnum):
     SIGMOID = 5
     SILU = 6
     TANH = 7
+    ELU = 8
+    PRELU = 9
 
 
 ACTIVATIONS = {
@@ -44,6 +46,8 @@ ACTIVATIONS = {
     "sigmoid": Activation.SIGMOID,
     "silu": Activation.SILU,
     "tanh": Activation.TANH,
+    "elu": Activation.ELU,
+    "prelu": Activation.PRELU,
 }
 BINARIES = {"add": 0, "sub": 1, "mul": 2, "div": 3}
 
@@ -83,5 +87,5 @@ class Op(ctypes.Structure):
         ),
         ("unit", ctypes.c_float * 2),
         ("step", ctypes.c_double * 2),
-        *((name, Address) for name in ("weights", "bias", "sums")),
+        *((name, Address) for name in ("weights", "bias", "sums", "slopes")),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -135,6 +135,23 @@ class Emitter:
         return min(enough, max(1, _FEW_PIXELS * 4 // max(made.w, 1)))
 
 
+def with_slopes(emitter: Emitter, unit: Unit, steps: Iterable[Step]) -> None:
+    """Gives the slopes of `prelu`, one for each channel of the unit and 16 more, to the steps that it ends."""
+    if unit.slopes is None:
+        return
+    node, first = unit.slopes.node, unit.slopes.first
+    channels, every = emitter.sized.shape(unit.output)[0], emitter.sized.shape(node.refs[0])[0]
+
+    def make() -> Tensor:
+        slopes = emitter.weights[f"{node.weights}.weight"].float().expand(every)[first : first + channels]
+        return torch.nn.functional.pad(slopes, (0, -channels % LANES + LANES)).contiguous()
+
+    buffer = emitter.constant(("slopes", node.weights, first, channels), make)
+    for step in steps:
+        if Activation.PRELU in (step.op.activation, step.op.last_activation):
+            step.addresses["slopes"] = (buffer, 0)
+
+
 def repeated(emitter: Emitter, ref: Ref, value: Value, made: Value) -> Value:
     """A value as one of the shape of another: axes of length 1 are not stepped along."""
     c, h, w = emitter.sized.shape(ref)
@@ -234,7 +251,7 @@ def _weights(
     how: Callable[[Tensor, Shape, torch.dtype], Tensor],
     name: str,
 ) -> None:
-    norms = tuple((part.norm.name, part.first) for part in unit.norms)
+    norms = tuple((part.node.name, part.first) for part in unit.norms)
     key = (unit.node.weights, norms, shape)
 
     def make() -> Tensor:
@@ -326,7 +343,7 @@ def depthwise_by(emitter: Emitter, unit: Unit, x: Value, made: Value, multiplier
     second = emitter.second(unit, made)
     step = emitter.step(Kind.DEPTHWISE, x, made, second, **_finish(unit), option=multiplier)
     windowed(step, unit.settings)
-    key = (unit.node.weights, tuple((part.norm.name, part.first) for part in unit.norms))
+    key = (unit.node.weights, tuple((part.node.name, part.first) for part in unit.norms))
 
     def make(which: int) -> Tensor:
         return pack.packed_depthwise(*pack.folded(unit, emitter.weights))[which]

@@ -66,6 +66,8 @@ class _Fusion:
         )
         if native and node.op == "fused_conv":
             self._unpack(unit)
+        if native and node.op == "prelu":
+            unit.slopes = Slice(node, 0)
         return unit
 
     def _keeps_size(self, node: Node) -> bool:
@@ -147,14 +149,20 @@ class _Fusion:
         sources = self._sources(unit)
         if sources is None or not all(self._takes_activation(each) for each in sources):
             return
+        if unit.slopes is not None and any(each.slopes is not None for each in sources):
+            return
         made_by = self.maker[unit.inputs[0]]
         if made_by.op == "concat" and len(sources) != len(made_by.inputs):
             return
+        first = 0
         for each in sources:
             if each.second is None:
                 each.first = ACTIVATIONS[unit.op]
             else:
                 each.last = ACTIVATIONS[unit.op]
+            if unit.slopes is not None:
+                each.slopes = Slice(unit.node, first)
+            first += self.sized.shape(each.output)[0]
         self._replace(unit)
 
     @staticmethod

@@ -52,7 +52,7 @@ def folded(unit: Unit, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     has_bias = given is not None and bool(unit.settings["bias"])
     bias = cast(Tensor, given).double() if has_bias else weight.new_zeros(weight.shape[0])
     for part in unit.norms:
-        scale, shift = (each[part.first : part.first + len(bias)] for each in affine(part.norm, weights))
+        scale, shift = (each[part.first : part.first + len(bias)] for each in affine(part.node, weights))
         weight, bias = weight * scale.view(-1, 1, 1, 1), bias * scale + shift
     return weight, bias
 

@@ -188,7 +188,9 @@ class _Planning:
         elif unit.op == "guided_upsample":
             emit.guided(self.emitter, unit, [self._scores(unit), reads[1]], self._value(unit.output))
         else:
+            before = len(self.emitter.steps)
             emit.EMITTERS[unit.op](self.emitter, unit, reads, self._value(unit.output))
+            emit.with_slopes(self.emitter, unit, self.emitter.steps[before:])
 
     def _scores(self, unit: Unit) -> Value:
         """The first operand without the channel that pads it, which must not become a class."""

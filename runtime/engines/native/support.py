@@ -98,6 +98,10 @@ def _guided(sized: Sized, node: Node, settings: Settings) -> bool:
     return settings["mode"] == "bilinear" and settings["padding"] == "border" and few
 
 
+def _elu(sized: Sized, node: Node, settings: Settings) -> bool:
+    return bool(settings["alpha"] == 1)
+
+
 _RULES: dict[str, Callable[[Sized, Node, Settings], bool]] = {
     "conv": _conv,
     "scalar": _scalar,
@@ -112,6 +116,7 @@ _RULES: dict[str, Callable[[Sized, Node, Settings], bool]] = {
     **dict.fromkeys(
         ("depthwise", "bn", "avg_pool", "sum", "concat", "placed_concat", "split", "crop", *ACTIVATIONS), _always
     ),
+    "elu": _elu,
 }
 SHAPE_ONLY = {"resize": 1, "resize_argmax": 1, "crop": 1, "guided_upsample": 2, "guided_argmax": 2}
 """How many operands of an op have values that are read; those after it give a size alone."""

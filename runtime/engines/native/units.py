@@ -14,9 +14,9 @@ from archdsl.ir.settings import at_size
 
 @dataclass(frozen=True)
 class Slice:
-    """Batch normalisation of a run of channels."""
+    """A node that does something to each channel, from one of its channels on: what is normalised, or `prelu`."""
 
-    norm: Node
+    node: Node
     first: int
 
 
@@ -24,9 +24,9 @@ class Slice:
 class Unit:
     """A node, and what joined it.
 
-    It computes `last(first(op(inputs)) + second)`, with normalisations `norms` before `first`; `factor` multiplies the
-    input channels of a convolution. With `labels` the result is the class of each pixel. `op` names the op without what
-    joined it. A unit that is not `native` runs as torch calls.
+    It computes `last(first(op(inputs)) + second)`, with normalisations `norms` before `first`, and `slopes` where one
+    of both is `prelu`; `factor` multiplies the input channels of a convolution. With `labels` the result is the class
+    of each pixel. `op` names the op without what joined it. A unit that is not `native` runs as torch calls.
     """
 
     node: Node
@@ -40,6 +40,7 @@ class Unit:
     last: Activation = Activation.NONE
     factor: Ref | None = None
     norms: list[Slice] = field(default_factory=list)
+    slopes: Slice | None = None
     labels: bool = False
 
     @property

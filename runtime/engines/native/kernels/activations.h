@@ -40,7 +40,17 @@ inline Vec clamped(Vec x, float low, float high) {
     return _mm512_min_ps(splat(high), _mm512_max_ps(splat(low), x));
 }
 
-inline Vec activated(Vec x, int64_t kind) {
+// Near zero a series, where e^x - 1 would cancel; a NaN stays one.
+inline Vec exponential_linear(Vec x) {
+    Vec near = splat(1.0f);
+    for (float n = 7; n >= 2; n--) near = _mm512_fmadd_ps(near, _mm512_mul_ps(x, splat(1 / n)), splat(1.0f));
+    const Vec far = _mm512_sub_ps(exponential(x), splat(1.0f));
+    const Vec below = _mm512_mask_mov_ps(far, _mm512_cmp_ps_mask(x, splat(-0.35f), _CMP_NLE_UQ), _mm512_mul_ps(near, x));
+    return _mm512_mask_mov_ps(below, _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), x);
+}
+
+// The slopes are those of the channels from c on.
+inline Vec activated(Vec x, int64_t kind, const float* slopes, int64_t c) {
     switch (kind) {
         case RELU: return _mm512_max_ps(_mm512_setzero_ps(), x);
         case RELU6: return clamped(x, 0.0f, 6.0f);
@@ -50,16 +60,21 @@ inline Vec activated(Vec x, int64_t kind) {
         case SIGMOID: return sigmoid(x);
         case SILU: return _mm512_mul_ps(x, sigmoid(x));
         case TANH: return hyperbolic_tangent(x);
+        case ELU: return exponential_linear(x);
+        case PRELU: {
+            const Vec zero = _mm512_setzero_ps();
+            return _mm512_fmadd_ps(_mm512_min_ps(zero, x), load(slopes + c), _mm512_max_ps(zero, x));
+        }
         default: return x;
     }
 }
 
 // The common activations known to the compiler, the others by a switch per vector.
 template <int64_t KIND>
-inline __attribute__((always_inline)) Vec apply(Vec x, int64_t kind) {
+inline __attribute__((always_inline)) Vec apply(Vec x, int64_t kind, const float* slopes, int64_t c) {
     if constexpr (KIND == NONE) return x;
     if constexpr (KIND == RELU) return _mm512_max_ps(_mm512_setzero_ps(), x);
-    return activated(x, kind);
+    return activated(x, kind, slopes, c);
 }
 constexpr int64_t OTHER = -1;
 

@@ -12,6 +12,7 @@ struct Bound {
     T* at(const Address& address) const {
         return (T*)(slots[address.slot] + address.offset);
     }
+    const float* slopes(const Op& op) const { return op.slopes.slot ? at<float>(op.slopes) : nullptr; }
     template <class T>
     T* at(const Map& map) const {
         return at<T>(map.at);

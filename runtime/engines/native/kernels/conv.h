@@ -20,15 +20,16 @@ inline float bound(int64_t activation) { return activation == RELU ? 0.0f : -INF
 
 // Any other activation, on a block of sums that the inner kernel left as they are.
 template <class T>
-void finish(const Op& op, const float* raw, const End<T>& end, int64_t pixels) {
+void finish(const Op& op, const float* raw, const End<T>& end, int64_t pixels, const float* slopes, int64_t channel) {
     for (int64_t v = 0; v < op.vectors; v++) {
         const __mmask16 mask = first_lanes(end.channels - v * LANES);
         Vec total = _mm512_setzero_ps();
         for (int64_t p = 0; p < pixels; p++) {
-            Vec y = activated(load(raw + (p * op.vectors + v) * LANES), op.activation);
+            const int64_t c = channel + v * LANES;
+            Vec y = activated(load(raw + (p * op.vectors + v) * LANES), op.activation, slopes, c);
             if (end.residual) {
                 y = _mm512_add_ps(y, load(end.residual + p * end.residual_pixel + v * end.residual_block, mask));
-                y = activated(y, op.last_activation);
+                y = activated(y, op.last_activation, slopes, c);
             }
             total = _mm512_add_ps(total, y);
             store(end.out + p * end.pixel + v * end.block, y, mask);
@@ -47,7 +48,7 @@ struct Convolution {
     std::vector<int64_t> cuts;  // columns between which each tap reads pixels throughout, or none
     const T *in, *weights, *residual;
     T* out;
-    const float* bias;
+    const float *bias, *slopes;
     float* sums = nullptr;
     bool bounded;
     int64_t panel_elements;
@@ -62,6 +63,7 @@ struct Convolution {
         residual = op.second.n ? at.at<T>(op.second) + n * op.second.image : nullptr;
         weights = at.at<T>(op.weights) + n * op.weights_image;
         bias = at.at<float>(op.bias);
+        slopes = at.slopes(op);
         bounded = is_bound(op.activation) && (!op.second.n || is_bound(op.last_activation));
         panel_elements = op.kernel[0] * columns_wide * op.run * op.vectors * LANES;
         cut();
@@ -158,7 +160,7 @@ struct Convolution {
                        LANES, bound(op.activation), bound(op.last_activation)};
             if (!bounded) end.raw = scratch.sums;
             kernel(from + group * in_group, walk, weights + panel * panel_elements, end);
-            if (!bounded) finish(op, scratch.sums, end, x1 - x0);
+            if (!bounded) finish(op, scratch.sums, end, x1 - x0, slopes, channel);
             if (op.out.margin) clear(out + op.out.line(y) + place, x0, x1, channels);
         }
     }

@@ -22,7 +22,7 @@ enum Kind : int64_t {
     STRIPS, KINDS
 };
 
-enum Activation : int64_t { NONE, RELU, RELU6, HSIGMOID, HSWISH, SIGMOID, SILU, TANH };
+enum Activation : int64_t { NONE, RELU, RELU6, HSIGMOID, HSWISH, SIGMOID, SILU, TANH, ELU, PRELU };
 
 enum Binary : int64_t { ADD, SUB, MUL, DIV };
 
@@ -43,4 +43,5 @@ struct Op {
     float unit[2];                        // input pixels per unit of an offset
     double step[2];                       // input pixels per output pixel
     Address weights, bias, sums;          // in slot 0 where there are none
+    Address slopes;                       // of PRELU, by channel of the output and 16 more
 };

@@ -29,22 +29,24 @@ inline Vec combined(Vec a, Vec b) {
 
 // The second operand may be broadcast along any axis: strides of 0, or one channel.
 template <class T, int64_t OPERATOR>
-void binary_line(const Op& op, const T* a, const T* b, T* out) {
+void binary_line(const Op& op, const float* slopes, const T* a, const T* b, T* out) {
     const bool one = op.second.c == 1 && op.out.c > 1;
     for (int64_t x = 0; x < op.out.w; x++, a += op.in.pixel, b += op.second.pixel, out += op.out.pixel)
         for (int64_t c = 0; c < op.out.c; c += LANES) {
             const __mmask16 mask = first_lanes(op.out.c - c);
             const Vec other = one ? splat(to_float(*b)) : load(b + c, mask);
-            store(out + c, activated(combined<OPERATOR>(load(a + c, mask), other), op.activation), mask);
+            const Vec v = combined<OPERATOR>(load(a + c, mask), other);
+            store(out + c, activated(v, op.activation, slopes, c), mask);
         }
 }
 
 template <class T>
 void binary_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
-    constexpr void (*LINES[])(const Op&, const T*, const T*, T*) = {binary_line<T, ADD>, binary_line<T, SUB>,
-                                                                    binary_line<T, MUL>, binary_line<T, DIV>};
+    constexpr void (*LINES[])(const Op&, const float*, const T*, const T*, T*) = {
+        binary_line<T, ADD>, binary_line<T, SUB>, binary_line<T, MUL>, binary_line<T, DIV>};
     for (int64_t y = y0; y < y1; y++) {
-        LINES[op.option](op, line_of<T>(at, op.in, n, y), line_of<T>(at, op.second, n, y), line_of<T>(at, op.out, n, y));
+        LINES[op.option](op, at.slopes(op), line_of<T>(at, op.in, n, y), line_of<T>(at, op.second, n, y),
+                         line_of<T>(at, op.out, n, y));
     }
 }
 
@@ -69,6 +71,7 @@ template <class T>
 void affine_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
     const float* scale = op.weights.slot ? at.at<float>(op.weights) : nullptr;
     const float* shift = op.bias.slot ? at.at<float>(op.bias) : nullptr;
+    const float* slopes = at.slopes(op);
     const Vec one_scale = splat(float(op.step[0])), one_shift = splat(float(op.step[1]));
     for (int64_t y = y0; y < y1; y++) {
         const T* in = line_of<T>(at, op.in, n, y);
@@ -83,7 +86,7 @@ void affine_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0,
                 const __mmask16 mask = first_lanes(op.out.c - c);
                 Vec v = load(in + c, first_lanes(std::max<int64_t>(op.in.c - c, 0)));
                 v = _mm512_fmadd_ps(v, scale ? load(scale + c, mask) : one_scale, shift ? load(shift + c, mask) : one_shift);
-                store(out + c, activated(v, op.activation), mask);
+                store(out + c, activated(v, op.activation, slopes, c), mask);
             }
     }
 }

@@ -37,6 +37,7 @@ struct Pixel {
 template <class T>
 void resize_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
     const Pixel* pixel = at.at<Pixel>(op.weights);
+    const float* slopes = at.slopes(op);
     for (int64_t y = y0; y < y1; y++) {
         const Between down(source(op, 0, y), op.in.h);
         const T *top = line_of<T>(at, op.in, n, down.low), *bottom = line_of<T>(at, op.in, n, down.high);
@@ -49,7 +50,7 @@ void resize_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0,
                 const __mmask16 mask = first_lanes(op.out.c - c);
                 Vec v = corners(top + c, bottom + c, pixel[x].left, pixel[x].right, mask, share_x, share_y);
                 if (add) v = _mm512_add_ps(v, load(add + x * op.second.pixel + c, mask));
-                store(out + c, activated(v, op.activation), mask);
+                store(out + c, activated(v, op.activation, slopes, c), mask);
             }
         }
     }

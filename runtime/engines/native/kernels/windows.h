@@ -29,7 +29,7 @@ struct Spread {
 template <class T>
 void depthwise_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t y0, int64_t y1) {
     const int64_t multiplier = op.option, height = op.kernel[0], width = op.kernel[1];
-    const float *weights = at.at<float>(op.weights), *bias = at.at<float>(op.bias);
+    const float *weights = at.at<float>(op.weights), *bias = at.at<float>(op.bias), *slopes = at.slopes(op);
     const int64_t padded = ceil_div(op.out.c, LANES) * LANES;
     for (int64_t y = y0; y < y1; y++) {
         T* out = line_of<T>(at, op.out, n, y);
@@ -53,8 +53,11 @@ void depthwise_rows(const Op& op, const Bound& at, Scratch&, int64_t n, int64_t 
                     }
                 }
                 for (int64_t p = 0; p < std::min(TOGETHER, op.out.w - x); p++) {
-                    Vec v = activated(acc[p], op.activation);
-                    if (add) v = activated(_mm512_add_ps(v, load(add + (x + p) * op.second.pixel + c, mask)), op.last_activation);
+                    Vec v = activated(acc[p], op.activation, slopes, c);
+                    if (add) {
+                        v = _mm512_add_ps(v, load(add + (x + p) * op.second.pixel + c, mask));
+                        v = activated(v, op.last_activation, slopes, c);
+                    }
                     store(out + (x + p) * op.out.pixel + c, v, mask);
                 }
             }

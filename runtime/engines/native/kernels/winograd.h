@@ -77,14 +77,14 @@ struct Winograd {
     const Op& op;
     const T *in, *weights, *residual;
     T *out, *transformed;
-    const float* bias;
+    const float *bias, *slopes;
     float* products;
     int64_t tiles, lines_wide, panel_wide, position_wide, product_wide;
 
     Winograd(const Op& op, const Bound& at, Scratch& scratch, int64_t tiles)
         : op(op), in(at.at<T>(op.in)), weights(at.at<T>(op.weights)),
           residual(op.second.n ? at.at<T>(op.second) : nullptr), out(at.at<T>(op.out)), transformed((T*)scratch.packed),
-          bias(at.at<float>(op.bias)), tiles(tiles), panel_wide(op.vectors * LANES) {
+          bias(at.at<float>(op.bias)), slopes(at.slopes(op)), tiles(tiles), panel_wide(op.vectors * LANES) {
         lines_wide = op.run * panel_wide;
         // apart by more than whole pages, or the positions would compete for the same lines of the cache
         position_wide = tiles * op.run + APART;
@@ -177,11 +177,11 @@ struct Winograd {
                 for (int j = 0; j < M; j++) {
                     const int64_t x = tile.x + j * op.dilation[1];
                     if (x >= op.out.w) break;
-                    Vec r = apply<FIRST>(plus(made[j], shift), op.activation);
+                    Vec r = apply<FIRST>(plus(made[j], shift), op.activation, slopes, c);
                     if constexpr (RESIDUAL) {
                         const Map& m = op.second;
                         r = plus(r, load(residual + tile.image * m.image + y * m.row + x * m.pixel + c, mask));
-                        r = apply<LAST>(r, op.last_activation);
+                        r = apply<LAST>(r, op.last_activation, slopes, c);
                     }
                     store(out + tile.image * op.out.image + y * op.out.row + x * op.out.pixel + c, r, mask);
                 }
