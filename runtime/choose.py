@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -136,9 +137,10 @@ def _automatic(contest: _Contest, prove: Prove) -> Chosen:
 
 
 def _measure(contest: _Contest, candidates: list[Engine]) -> None:
+    known = remembered(key_of(contest.program))
+    _once(engine for engine in candidates if engine.name not in known.milliseconds)
     # from here on: asking whether engines can run imports what they stand on, which is not for them to pay
     contest.deadline = time.monotonic() + contest.seconds
-    known = remembered(key_of(contest.program))
     candidates += _known_splits(contest, known)
     contest.parts, contest.tried_parts = known.parts, known.split
     contest.milliseconds = {e.name: known.milliseconds[e.name] for e in candidates if e.name in known.milliseconds}
@@ -151,6 +153,15 @@ def _measure(contest: _Contest, candidates: list[Engine]) -> None:
         if contest.champion is None or contest.in_time(engine):
             contest.enter(engine)
     _remember(contest)
+
+
+def _once(engines: Iterable[Engine]) -> None:
+    """What engines do once per machine; those that fail say so when they are prepared."""
+    for engine in engines:
+        once: Callable[[], None] | None = getattr(engine, "once", None)
+        if once is not None:
+            with suppress(Exception):
+                once()
 
 
 def _remember(contest: _Contest) -> None:

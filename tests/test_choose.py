@@ -159,6 +159,24 @@ def test_asking_whether_engines_can_run_takes_none_of_their_time(monkeypatch: py
     assert set(compiled(sizes=SIZES).manifest.engines[0].milliseconds) == {"quick", "asks-long"}
 
 
+def test_what_is_done_once_per_machine_takes_none_of_the_time_of_a_choice() -> None:
+    builds, fails = Fake("builds", seconds=5), Fake("fails", seconds=5)
+    done = []
+
+    def once() -> None:
+        CLOCK.now += 60
+        done.append(True)
+
+    def fault() -> None:
+        raise OSError("no disk")
+
+    builds.once, fails.once = once, fault  # type: ignore[attr-defined]
+    put(Fake("quick"), builds, fails)
+    assert set(compiled(sizes=SIZES).manifest.engines[0].milliseconds) == {"quick", "builds", "fails"}
+    compiled(sizes=SIZES)
+    assert len(done) == 1
+
+
 def test_without_sizes_nothing_is_measured() -> None:
     put(Fake("slow", delay=0.01), Fake("fast"))
     record = compiled().manifest.engines[0]

@@ -377,6 +377,16 @@ def test_what_does_not_build_or_load_is_a_reason(tmp_path: Path, monkeypatch: py
 
 
 @needs_kernels
+def test_it_is_known_whether_kernels_are_still_to_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.library()
+    assert not build.pending()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert build.pending()
+    monkeypatch.setattr(build.torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert not build.pending()
+
+
+@needs_kernels
 def test_a_library_that_was_damaged_is_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Path(build.library()._name).read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -64,6 +64,8 @@ def compile_command(
     given = read_weights_file(weights)
     net = load_network(spec, network, settings_of(set_), given)
     sizes = sizes or [_default_size(net, given)]
+    if device == "cpu" and engine in ("auto", "own") and dtype != "float16":
+        _tell_of_building()
     with insisted_on():
         made = _compile(net, given, sizes, dtype, device, engine, output, batch, seconds("--tune", tune))
     target = folder or Path("build") / Path(spec).stem
@@ -134,6 +136,13 @@ def _compile(
         )
     except Unavailable as lacking:
         raise MissingRequirement(str(lacking)) from lacking
+
+
+def _tell_of_building() -> None:
+    from archdsl.runtime.engines.native import build
+
+    if build.pending():
+        print("building archdsl's kernels for this machine, which is done once", file=sys.stderr, flush=True)
 
 
 def _describe(weights: Weights | None) -> Description:

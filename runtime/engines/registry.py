@@ -24,7 +24,8 @@ class Engine(Protocol):
     """Something that runs programs. `own` tells engines of archdsl from those of others.
 
     `seconds` is what `prepare` typically takes for a network of this field: automatic choice begins with a candidate
-    only when that much is left of its time.
+    only when that much is left of its time. What an engine does once per machine, as compiling its kernels, it may do
+    in `once()`, which automatic choice calls before its time begins.
     """
 
     name: str

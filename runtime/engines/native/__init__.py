@@ -17,7 +17,6 @@ NAME = "native"
 class Native:
     """What the kernels cannot do runs as torch calls between them, so that every network runs."""
 
-    # once per machine the kernels are compiled besides, which takes some seconds more
     name, own, seconds = NAME, True, 3.0
 
     def available(self, program: Program) -> str | None:
@@ -28,6 +27,10 @@ class Native:
         if any(node.op == "space_to_batch" for node in program.graph.nodes):
             return "its plans have one batch for all maps, and dilated convolutions here run on phases as images"
         return build.why_not(program.dtype)
+
+    def once(self) -> None:
+        """Compiles the kernels, where that was not done before; some half a minute. Raises `build.CannotBuild`."""
+        build.library()
 
     def prepare(self, program: Program) -> Runner:
         from archdsl.runtime.engines.native.runner import NativeRunner

@@ -57,6 +57,11 @@ def why_not(dtype: torch.dtype) -> str | None:
     return None
 
 
+def pending() -> bool:
+    """Whether kernels can be had and are still to be built, which takes some half a minute."""
+    return why_not(torch.float32) is None and not _path(compiler()).exists()
+
+
 @cache
 def library() -> ctypes.CDLL:
     """The kernels, loaded; what does not load is built anew. Raises CannotBuild."""
