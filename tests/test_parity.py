@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from golden import ROOT, name_map, network
+from torch import Tensor
 
 from archdsl.ir.graph import Graph
 from archdsl.lower.guess import propose
@@ -100,22 +101,49 @@ def test_same_weights_same_numbers(name: str, size: str, folder: Path) -> None:
     assert np.abs(found - samples[size]).max() / known["rms"] <= max(1e-4, 20 * known["noise"])
 
 
-# references that define alike layers in another order than they run in, and call them by nothing that tells
-MISLEADING = {"deeplabv3plus_xception", "pidnet_m", "pidnet_s", "sfnet"}
+@cache
+def told_apart(name: str) -> dict[str, Tensor]:
+    """The reference's tensors by name, no two alike: a guess looks at no more of their values."""
+    rows = drawn.recorded(name)[0]["state"]
+    state = {row[0]: torch.zeros(row[1]) for row in rows}
+    for value, row in enumerate(rows):
+        state[row[0]].flatten()[-1:] = value + 1
+    return state | {row[0]: state[row[4]] for row in rows if len(row) > 4}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RECORDS if name not in MISLEADING | HEAVY])
-def test_a_guess_finds_what_the_map_says(name: str, folder: Path) -> None:
-    """As if no map shipped: every layer goes where its map sends it."""
-    meta, _ = drawn.recorded(name)
-    state = drawn.state(meta["state"], meta["gain"])
+def misplaced(name: str, *, ordered: bool) -> tuple[set[str], set[str]]:
+    """As if no map shipped: layers that a guess sends elsewhere than their map does, and those it is unsure of."""
+    state = told_apart(name) if ordered else dict(sorted(told_apart(name).items()))
     spec, variant, parameters, map_ = RECORDS[name]
-    graph = network(f"{spec}.arch", variant, **parameters)
-    guessed, declared = NameMap.parse(propose(graph, state, ordered=True).text), name_map(map_)
-    wrong = {}
+    guess = propose(network(f"{spec}.arch", variant, **parameters), state, ordered=ordered)
+    guessed, declared = NameMap.parse(guess.text), name_map(map_)
+    wrong = set()
     for key in state:
         found, known = (None if given.ignores(key) else given.find(key) for given in (guessed, declared))
         if found is not None and known is not None and known[1] != found[1]:
-            wrong[key] = found[1], known[1]
-    assert wrong == {}
+            wrong.add(key.rpartition(".")[0])
+    return wrong, set(guess.unsure)
+
+
+# guesses that name other layers that could be meant, right as they are
+UNSURE = {"deeplabv3plus_xception": 2, "sfnet": 10}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_guess_finds_what_the_map_says(name: str) -> None:
+    """Every layer goes where its map sends it, and hardly one is in doubt."""
+    wrong, unsure = misplaced(name, ordered=True)
+    assert (wrong, len(unsure)) == (set(), UNSURE.get(name, 0))
+
+
+# of files without an order, those of which a guess has layers wrong that it is sure of, and how many
+SURE_AND_WRONG = {"sqnet": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_guess_without_an_order_says_what_it_doubts(name: str) -> None:
+    """What goes elsewhere is among what the guess says it is unsure of."""
+    wrong, unsure = misplaced(name, ordered=False)
+    assert len(wrong - unsure) == SURE_AND_WRONG.get(name, 0)

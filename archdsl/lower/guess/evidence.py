@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archdsl.lower.guess.layers import Kind, Layer
+from archdsl.lower.guess.layers import Kind, Layer, containers, cousins, is_whole
 
-AROUND, BESIDE, CALLED, TURN = 2.0, 0.5, 1.5, 1.5
-"""What containers, neighbours, names and order count, each from 0 to 1; set by the references at hand."""
+AROUND, NUMBERED, BESIDE, CALLED, TURN = 2.0, 1.0, 0.5, 2.0, 1.5
+"""What containers, numbers, neighbours, names and order count, each from 0 to 1; set by the references at hand."""
+
+WHOLE = 3.0
+"""What a whole name counts against a word or a number in it."""
 
 FEW = 8
 """Among fewer layers than these, a place more or less means less than a share of them."""
 
 Match = Mapping[int, int]
+Candidates = Mapping[Kind, tuple[list[int], list[int]]]
+"""Positions on both sides of the layers of each kind."""
+Indices = NDArray[np.intp]
+Numbers = NDArray[np.float64]
+
+
+class Groups:
+    """Sets of one side's layers that belong together. `of` has those of each layer, the last standing for none."""
+
+    def __init__(self, certainty: Numbers, names: Sequence[Sequence[str]]) -> None:
+        self.index: dict[str, int] = {}
+        found = [[self.index.setdefault(name, len(self.index)) for name in row] for row in names]
+        self.none = len(self.index)
+        width = max(map(len, found), default=0) or 1
+        self.of: Indices = np.array([row + [self.none] * (width - len(row)) for row in found] or [[0]], np.intp)
+        self.has: Numbers = np.zeros((len(found) + 1, self.none + 1))
+        for layer, row in enumerate(found):
+            self.has[layer, row] = 1
+        self.mass: Numbers = certainty @ self.has[:-1]
 
 
 class Evidence:
@@ -29,94 +53,113 @@ class Evidence:
     ) -> None:
         self.theirs, self.ours, self.kinds = theirs, ours, kinds
         counts = [Counter(side) for side in kinds]
-        self.certainty = {kind: 1 / max(count[kind] for count in counts) for kind in counts[0] | counts[1]}
-        self.mass = [self._mass(layers, side) for layers, side in zip((theirs, ours), kinds, strict=True)]
-        self.spread = self._spread()
+        rarity = {kind: 1 / max(count[kind] for count in counts) for kind in counts[0] | counts[1]}
+        self.certainty, our_certainty = (np.array([rarity[kind] for kind in side], np.float64) for side in kinds)
+        weights = self.certainty, our_certainty
+        self.containers, self.cousins = (
+            (Groups(weights[0], names(theirs)), Groups(weights[1], names(ours))) for names in (containers, cousins)
+        )
 
-    def _mass(self, layers: Sequence[Layer], kinds: Sequence[Kind]) -> dict[str, float]:
-        """What each container holds, in certainties."""
-        found: dict[str, float] = defaultdict(float)
-        for layer, kind in zip(layers, kinds, strict=True):
-            for container in layer.containers:
-                found[container] += self.certainty[kind]
-        return found
+    @cached_property
+    def called(self) -> Numbers:
+        """Shared words among all words, rare ones counting more: [theirs, ours].
 
-    def _spread(self) -> dict[str, float]:
-        """How little a word says: the root of how often it occurs on the side where it occurs more."""
+        A word says less the more often it occurs on the side where it occurs more, by the root.
+        """
         counts = [Counter(word for layer in side for word in layer.words) for side in (self.theirs, self.ours)]
-        return {word: sqrt(max(count[word] for count in counts)) for word in counts[0] | counts[1]}
-
-    def called(self, i: int, j: int) -> float:
-        """Shared words among all words, rare ones counting more."""
-        first, second = self.theirs[i].words, self.ours[j].words
-        shared, all_ = (sorted(words) for words in (first & second, first | second))
-        total = sum(1 / self.spread[word] for word in all_)
-        return sum(1 / self.spread[word] for word in shared) / total if total else 0.0
-
-    def votes(self, match: Match) -> dict[tuple[str, str], float]:
-        """How much of each container went into which of ours."""
-        found: dict[tuple[str, str], float] = defaultdict(float)
-        for i, j in match.items():
-            for container in self.theirs[i].containers:
-                for other in self.ours[j].containers:
-                    found[container, other] += self.certainty[self.kinds[0][i]]
-        return found
+        words = {word: column for column, word in enumerate(counts[0] | counts[1])}
+        rarity = (1 / sqrt(max(count[word] for count in counts)) for word in words)
+        weight = np.array([WHOLE * rare if is_whole(word) else rare for word, rare in zip(words, rarity, strict=True)])
+        first, second = (np.zeros((len(side), len(words))) for side in (self.theirs, self.ours))
+        for table, side in ((first, self.theirs), (second, self.ours)):
+            for row, layer in enumerate(side):
+                table[row, [words[word] for word in layer.words]] = 1
+        shared = (first * weight) @ second.T
+        all_ = (first @ weight)[:, None] + (second @ weight)[None] - shared
+        return np.divide(shared, all_, out=np.zeros_like(shared), where=all_ > 0)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What speaks for each pair of one kind: what is around and the name, then neighbours, and turns, in the order."""
+    """What speaks for each pair: what is around and the name, then neighbours, and turns, in the order."""
 
-    own: NDArray[np.float64]
-    beside: NDArray[np.float64]
-    turn: NDArray[np.float64]
+    own: Numbers
+    beside: Numbers
+    turn: Numbers
 
     @property
-    def total(self) -> NDArray[np.float64]:
+    def total(self) -> Numbers:
         return self.own + self.beside + self.turn
 
 
 class View:
     """Evidence as a match shows it. `turn` is the place of each foreign layer in the order that is assumed."""
 
-    def __init__(self, evidence: Evidence, match: Match, turn: Mapping[int, int]) -> None:
-        self.evidence, self.match, self.turn = evidence, match, turn
-        self.back = {j: i for i, j in match.items()}
-        self.at = {place: i for i, place in turn.items()}
-        self.votes = evidence.votes(match)
+    def __init__(self, evidence: Evidence, match: Match, turn: Indices) -> None:
+        self.evidence, self.turn = evidence, turn
+        self.to: Indices = np.full(len(evidence.theirs) + 1, -1)
+        self.back: Indices = np.full(len(evidence.ours) + 1, -1)
+        self.to[list(match)] = list(match.values())
+        self.back[list(match.values())] = list(match)
+        self.around, self.numbered = (self._votes(*pair) for pair in (evidence.containers, evidence.cousins))
 
-    def scores(self, rows: Sequence[int], columns: Sequence[int]) -> Scores:
-        """Foreign layers in the order of their turns against ours, all of one kind."""
-        own, beside = (np.array([[rule(i, j) for j in columns] for i in rows]) for rule in (self._own, self._beside))
-        places = np.abs(np.arange(len(rows))[:, None] - np.arange(len(columns))[None])
-        return Scores(own, BESIDE * beside, -TURN * places / max(len(rows), len(columns), FEW))
+    def _votes(self, first: Groups, second: Groups) -> Numbers:
+        """How much of each group went into which of ours."""
+        there = np.flatnonzero(self.to >= 0)
+        outer, inner = first.of[there][:, :, None], second.of[self.to[there]][:, None, :]
+        pairs = outer * (second.none + 1) + inner
+        weight = np.broadcast_to(self.evidence.certainty[there, None, None], pairs.shape)
+        shape = first.none + 1, second.none + 1
+        found: Numbers = np.bincount(pairs.ravel(), weight.ravel(), shape[0] * shape[1]).astype(np.float64)
+        return found.reshape(shape)
 
-    def _own(self, i: int, j: int) -> float:
-        return AROUND * self._around(i, j) + CALLED * self.evidence.called(i, j)
+    def own(self, rows: Indices, columns: Indices) -> Numbers:
+        """What is around, numbers, and the name, for pairs of positions."""
+        around = _agreement(self, self.around, *self.evidence.containers, rows, columns)
+        numbered = _agreement(self, self.numbered, *self.evidence.cousins, rows, columns)
+        return AROUND * around + NUMBERED * numbered + CALLED * self.evidence.called[rows, columns]
 
-    def _around(self, i: int, j: int) -> float:
-        """How well each container of one side agrees with its best on the other, this pair itself left out."""
-        outer, inner = self.evidence.theirs[i].containers, self.evidence.ours[j].containers
-        if not outer or not inner:
-            return 0.0
-        agree = np.array([[self._agreement(a, b, i, j) for b in inner] for a in outer])
-        return float(agree.max(1).mean() + agree.max(0).mean()) / 2
+    def beside(self, rows: Indices, columns: Indices) -> Numbers:
+        """Whether the layers before and after are matched with those before and after."""
+        at = np.full(len(self.turn) + 2, len(self.turn))
+        at[self.turn + 1] = np.arange(len(self.turn))
+        weight = np.append(np.sqrt(self.evidence.certainty) / 2, 0.0)
+        neighbours = [(at[self.turn[rows] + 1 + step], columns + step) for step in (-1, 1)]
+        return np.asarray(sum(weight[there] * (self.to[there] == here) for there, here in neighbours), np.float64)
 
-    def _agreement(self, container: str, other: str, i: int, j: int) -> float:
-        own = self.evidence.certainty[self.evidence.kinds[0][i]]
-        shared = self.votes.get((container, other), 0.0)
-        if i in self.match and other in self.evidence.ours[self.match[i]].containers:
-            shared -= own
-        if self.back.get(j, i) != i and container in self.evidence.theirs[self.back[j]].containers:
-            shared -= own
-        total = self.evidence.mass[0][container] + self.evidence.mass[1][other] - own
-        return shared / (total - shared) if shared > 1e-9 else 0.0
+    def scores(self, there: Sequence[int], here: Sequence[int]) -> Scores:
+        """All pairs of one kind: foreign layers in the order of their turns against ours."""
+        rows, columns = (grid.ravel() for grid in np.meshgrid(there, here, indexing="ij"))
+        shape = len(there), len(here)
+        places = np.abs(np.arange(shape[0])[:, None] - np.arange(shape[1])[None])
+        own, beside = self.own(rows, columns).reshape(shape), self.beside(rows, columns).reshape(shape)
+        return Scores(own, BESIDE * beside, -TURN * places / max(*shape, FEW))
 
-    def _beside(self, i: int, j: int) -> float:
-        """Whether the layers before and after it are matched with those before and after."""
-        found = 0.0
-        for step in (-1, 1):
-            neighbour = self.at.get(self.turn[i] + step)
-            if neighbour is not None and self.match.get(neighbour) == j + step:
-                found += sqrt(self.evidence.certainty[self.evidence.kinds[0][neighbour]]) / 2
-        return found
+
+def turns_of(match: Match, candidates: Candidates, turn: Indices) -> float:
+    """What speaks against a match, below 0: how far layers of each kind are from the order of ours."""
+    found = 0.0
+    for there, here in candidates.values():
+        column = {j: y for y, j in enumerate(here)}
+        rows = enumerate(sorted(there, key=turn.__getitem__))
+        off = sum(abs(x - column[match[i]]) for x, i in rows if i in match)
+        found -= TURN * off / max(len(there), len(here), FEW)
+    return found
+
+
+def _agreement(view: View, votes: Numbers, first: Groups, second: Groups, rows: Indices, columns: Indices) -> Numbers:
+    """How well each group of one side agrees with its best on the other, the pair itself left out."""
+    outer, inner = first.of[rows][:, :, None], second.of[columns][:, None, :]
+    own = view.evidence.certainty[rows][:, None, None]
+    holder = view.back[columns]
+    left = second.has[view.to[rows][:, None, None], inner]
+    left = left + first.has[holder[:, None, None], outer] * (holder != rows)[:, None, None]
+    shared = votes[outer, inner] - own * left
+    total = first.mass[outer] + second.mass[inner] - own
+    real = (outer != first.none) & (inner != second.none)
+    agree = np.divide(shared, total - shared, out=np.zeros_like(shared), where=real & (shared > 1e-9))
+    return (_mean(agree.max(2), outer[:, :, 0] != first.none) + _mean(agree.max(1), inner[:, 0] != second.none)) / 2
+
+
+def _mean(values: Numbers, real: NDArray[Any]) -> Numbers:
+    return np.asarray((values * real).sum(1) / np.maximum(real.sum(1), 1), np.float64)

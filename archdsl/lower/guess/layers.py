@@ -10,6 +10,9 @@ from functools import cached_property
 Shape = tuple[int, ...]
 Kind = tuple[tuple[str, Shape], ...]
 
+Number = tuple[int, ...]
+"""Which item of a list: the numbers in its name."""
+
 COUNTER = "num_batches_tracked"
 """A counter of PyTorch's batch normalisation that nothing reads where the momentum is given."""
 
@@ -80,7 +83,55 @@ def gathered(shapes: Mapping[str, Shape]) -> list[Layer]:
     return [Layer(path, tensors) for path, tensors in found.items()]
 
 
-def numbers(text: str) -> tuple[int, ...]:
+def is_whole(word: str) -> bool:
+    """Whether it is a name with several words or numbers in it, as Layer.words has them beside their parts."""
+    return len(_WORD.findall(word)) > 1
+
+
+def containers(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
+    """For each layer, what it stands in."""
+    return [layer.containers for layer in layers]
+
+
+def lists(layers: Sequence[Layer]) -> dict[tuple[str, str], dict[Number, list[int]]]:
+    """The numbered lists in the tree of names, by where they stand and what they are called: layers of each item."""
+    found: dict[tuple[str, str], dict[Number, list[int]]] = {}
+    for position, layer in enumerate(layers):
+        parts = layer.path.split(".")
+        for depth in range(1, len(parts) + 1):
+            if item := _item(".".join(parts[:depth])):
+                found.setdefault(item[:2], {}).setdefault(item[2], []).append(position)
+    return found
+
+
+def _item(path: str) -> tuple[str, str, Number] | None:
+    """Where the list stands that the last part of a path is an item of, what it is called, and which item that is."""
+    parent, _, name = path.rpartition(".")
+    if name.isdigit():
+        above, _, called = parent.rpartition(".")
+        return above, called, (int(name),)
+    return (parent, re.sub(r"\d+", "#", name), numbers(name)) if numbers(name) else None
+
+
+def alike(first: Mapping[Number, object], second: Mapping[Number, object]) -> bool:
+    """Whether two lists have nearly the same numbers."""
+    shared, all_ = first.keys() & second.keys(), first.keys() | second.keys()
+    return len(first) > 1 and 3 * len(shared) >= 2 * len(all_)
+
+
+def cousins(layers: Sequence[Layer]) -> list[list[str]]:
+    """For each layer, groups of those with its numbers in lists beside its own of like numbers: `in.0` and `out.0`."""
+    found: list[list[str]] = [[] for _ in layers]
+    known = lists(layers)
+    for (parent, _), items in known.items():
+        names = [name for (above, name), other in known.items() if above == parent and alike(other, items)]
+        for number, members in items.items():
+            for position in members:
+                found[position] += [f"{parent}:{name}:{number}" for name in names]
+    return found
+
+
+def numbers(text: str) -> Number:
     """The whole numbers in a text, from left to right."""
     return tuple(int(digits) for digits in re.findall(r"\d+", text))
 

@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archdsl.lower.guess.align import common, pairing
-from archdsl.lower.guess.evidence import Evidence, Scores, View
+from archdsl.lower.guess.evidence import BESIDE, Candidates, Evidence, Indices, Scores, View
 from archdsl.lower.guess.layers import STATISTICS, Kind, Layer, by_kind, natural
 from archdsl.lower.guess.order import orders
+from archdsl.lower.guess.swaps import Tally, exchanged, in_one_list, refined
 
 ROUNDS = 5
 BETTER = 1.005
 """By how much another order must explain more than the one before it to be believed."""
 MARGIN = 0.02
 """Two layers that could change places for less than this are told apart by too little."""
-
-Candidates = Mapping[Kind, tuple[list[int], list[int]]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ def matched(theirs: Sequence[Layer], ours: Sequence[Layer], auxiliary: frozenset
     best = found[0]
     for search in found[1:]:
         best = search if search.weight > BETTER * best.weight else best
+    best.refine(ordered)
     return Matched(best.match, frozenset(best.alone()), best.unsure(ordered))
 
 
@@ -76,9 +76,7 @@ class _Search:
             if improved == self.match:
                 break
             self.match = improved
-        self.weight = sum(
-            float(s.own[x, y] + s.beside[x, y]) for *_, s, chosen in self._weighed() for x, y in chosen.items()
-        )
+        self.weight = self._weight()
 
     def _by_turn(self) -> dict[int, int]:
         """The first with the first of each kind; of kinds that one side has more of, as both sides align best."""
@@ -102,8 +100,7 @@ class _Search:
     def _likeliest(self) -> list[int]:
         """The order in which most layers line up with ours."""
         theirs, ours = self.evidence.kinds
-        certainty = [self.evidence.certainty[kind] for kind in theirs]
-        found = orders(self.evidence.theirs, self.match, certainty)
+        found = orders(self.evidence.theirs, self.match, self.evidence.certainty.tolist())
         return max(found, key=lambda order: len(common([theirs[i] for i in order], ours)))
 
     def _improved(self) -> dict[int, int]:
@@ -120,12 +117,27 @@ class _Search:
             chosen = {x: here.index(self.match[i]) for x, i in enumerate(rows) if i in self.match}
             yield rows, here, view.scores(rows, here), chosen
 
+    def _weight(self) -> float:
+        """How much the match explains, apart from turns, which an order that is assumed has its way with."""
+        view = View(self.evidence, self.match, self._turn)
+        rows, columns = (np.array(list(side), np.intp) for side in (self.match, self.match.values()))
+        return float(view.own(rows, columns).sum() + BESIDE * view.beside(rows, columns).sum())
+
     def _rows(self, there: Sequence[int]) -> list[int]:
-        return sorted(there, key=self._turn.__getitem__)
+        turn = self._turn
+        return sorted(there, key=turn.__getitem__)
 
     @property
-    def _turn(self) -> dict[int, int]:
-        return {i: place for place, i in enumerate(self.order)}
+    def _turn(self) -> Indices:
+        turn = np.empty(len(self.order), np.intp)
+        turn[self.order] = np.arange(len(self.order))
+        return turn
+
+    def refine(self, ordered: bool) -> None:
+        """Exchanges groups of layers. A file's own order counts as much as the one that is assumed."""
+        orders_ = [self._turn, np.arange(len(self.order))] if ordered else [self._turn]
+        self.refined = refined(Tally(self.evidence, self.candidates, orders_), self.match)
+        self.match = self.refined.match
 
     def alone(self) -> list[int]:
         """Layers that no other has the shapes of."""
@@ -134,6 +146,12 @@ class _Search:
     def unsure(self, ordered: bool) -> dict[int, int]:
         """Layers that could as well be another of ours, and which. The order proves something if the file has it."""
         found: dict[int, int] = {}
+        for exchange in self.refined.turned:
+            found |= exchanged(self.match, exchange)
+        for exchange, loss in self.refined.losses.items():
+            order = loss.order if ordered or in_one_list(self.evidence.theirs, exchange) else 0.0
+            if loss.own + order < MARGIN * len(exchange):
+                found |= exchanged(self.match, exchange)
         for rows, here, scores, chosen in self._weighed():
             for x, y in _rivals(scores.total if ordered else scores.own, chosen).items():
                 found[rows[x]] = here[y]
