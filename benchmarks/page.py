@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import page_learning
+
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- results: written by benchmarks/page.py -->", "<!-- end of results -->"
 
@@ -223,6 +225,7 @@ def page(folder: Path) -> str:
         ("### Where an aim is missed", missing or ["No aim is missed by what was measured."]),
         ("### Every contender: ms, and p5–p95", peers(results) if results.rows else ["Nothing was measured yet."]),
         ("### Compile time and memory", compile_cost(results)),
+        *page_learning.sections(folder),
         ("### Files", sources(results)),
     ]
     lines = [BEGIN]
