@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
@@ -10,6 +9,7 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from archdsl.runtime.machine import processor
 from archdsl.search.space import Rate
 
 from archdsl.ir.dims import value_at
@@ -45,7 +45,7 @@ def measure(
         "input": f"{size[0]}x{size[1]}",
         "device": device,
         "dtype": dtype,
-        "machine": torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor(),
+        "machine": torch.cuda.get_device_name(device) if device.startswith("cuda") else processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "date": str(date.today()),

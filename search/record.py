@@ -123,6 +123,8 @@ def remarks(searcher: Searcher) -> list[str]:
             f"at crops of {crop} the start of {', '.join(capped)} reads only padding, "
             "and rates as large were not looked at; larger crops would (--opt augment.crop=[…])"
         )
+    if not plan.bounds.holds(plan.start):
+        said.append("the rates in the text are over their bound or the budget, and could not be the answer")
     if found == plan.start:
         said.append("nothing better than the rates in the text was found")
     said += [f"not searched: {line}" for line in elsewhere(plan.network, plan.elsewhere)]

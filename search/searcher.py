@@ -236,7 +236,9 @@ class Searcher:
             found = neighbours(rates, self.plan.bounds.candidates, tops)
             return [one for one in found if self.plan.bounds.inside(one)]
 
-        decide(answer, around, self.inherited, self._trained(saved), self.effort, [self.plan.start], made)
+        # a start over its bound or budget is compared with at the end, and must not win
+        rivals = [self.plan.start] if self.plan.bounds.holds(self.plan.start) else []
+        decide(answer, around, self.inherited, self._trained(saved), self.effort, rivals, made)
 
     @property
     def effort(self) -> Effort:

@@ -316,6 +316,34 @@ def test_the_multiplier_of_a_budget_grows_until_it_is_met(tmp_path: Path) -> Non
     assert float(budget.penalty(relaxations, 1.0).detach()) == 0
 
 
+def start_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training of the start scores best, and all others alike."""
+    from archdsl.search.searcher import Searcher
+
+    def score(self: Searcher, rates: tuple[int, ...], steps: int, seed: int) -> float:
+        return self.known.seeds.setdefault((rates, seed), 1.0 if rates == self.plan.start else 0.5)
+
+    monkeypatch.setattr(Searcher, "_score", score)
+
+
+def test_a_start_over_the_budget_cannot_be_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However well it trains; it is compared with, and that is said."""
+    start_wins(monkeypatch)
+    slow_at_2 = {name: {str(r): 1.0 + 2 * (r == 2) for r in range(1, 7)} for name in ("y.0", "y.3", "y.6")}
+    wish = Wish(budget="latency <= 9ms", latency_table=table(tmp_path, nodes=slow_at_2))
+    record = searched(tmp_path / "run", "steps=4", wish=wish).record
+    assert record["latency_ms"] <= 9 and record["comparison"]["difference"] == -50
+    assert any("could not be the answer" in remark for remark in record["remarks"])
+
+
+def test_a_start_over_its_bound_cannot_be_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start_wins(monkeypatch)
+    text = SPEC.replace("search(2 in 1..6)", "search(6 in 1..6)").replace("  assert gap_free\n", "")
+    spec = archdsl.loads(text, classes=11)
+    found = run(spec, DATA, "quicksearch", options=[*QUICK, "steps=4"], out=tmp_path / "run", device="cpu")
+    assert found.text is not None and gap_free(archdsl.loads(found.text, classes=11).ir)
+
+
 @pytest.mark.parametrize("changed", [{"version": 2}, {"nodes": {}}, {"nodes": [1]}, {"total_ms": "x"}])
 def test_a_table_that_is_none_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
     with pytest.raises(ArchError, match="E1107"):
@@ -448,6 +476,30 @@ def test_from_spec_to_spec(tmp_path: Path) -> None:
     found = [rate["found"] for rate in json.loads(alone)["rates"]]
     assert (tmp_path / "tiny.arch").read_text() == (tmp_path / "tiny.found.arch").read_text()
     assert all(str(rate) in (tmp_path / "tiny.arch").read_text() for rate in found)
+
+
+@pytest.mark.slow
+def test_a_budget_from_the_table_that_bench_measures(tmp_path: Path) -> None:
+    """`bench --rates` writes it, `search --budget` keeps to it; what nothing meets, or no budget, is said."""
+    (tmp_path / "tiny.arch").write_text(SPEC)
+    size = ("--input", "32x64", "--set", "classes=11")
+    said = archdsl_in(tmp_path, "bench", "tiny.arch", "--rates", "table.json", *size).stdout
+    measured = json.loads((tmp_path / "table.json").read_text())
+    assert "18 rates of 3 layers in table.json" in said and measured["machine"]
+    assert all(ms > 0 for own in measured["nodes"].values() for ms in own.values())
+    for own in measured["nodes"].values():
+        own["2"] += 100
+    measured["total_ms"] += 300
+    (tmp_path / "table.json").write_text(json.dumps(measured))
+    arguments = ["search", "tiny.arch", "--data", DATA, "--latency-table", "table.json", *OPTIONS]
+    said = archdsl_in(tmp_path, *arguments, "--budget", f"latency <= {measured['total_ms'] - 150:.4f} ms").stdout
+    record = json.loads((tmp_path / "tiny.found.json").read_text())
+    assert [rate["found"] for rate in record["rates"]].count(2) <= 1 and "could not be the answer" in said
+    archdsl_in(tmp_path, "check", "tiny.found.arch", "--set", "classes=11")
+    said = archdsl_in(tmp_path, *arguments, "--budget", "latency <= 0.0001ms", code=1).stderr
+    assert "the fastest choice takes" in said
+    assert "is no budget" in archdsl_in(tmp_path, *arguments, "--budget", "8 ms", code=2).stderr
+    archdsl_in(tmp_path, "search", "tiny.arch", "--budget", "latency <= 8ms", code=2)
 
 
 @pytest.mark.slow
