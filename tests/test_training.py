@@ -295,6 +295,40 @@ def test_parts_are_of_use_alone() -> None:
     assert losses[-1] < 0.8 * losses[0] and scores.miou() > scores.majority_miou()
 
 
+def test_parts_are_of_use_in_lightning(tmp_path: Path) -> None:
+    """Module, losses and scores in a LightningModule, where Lightning is installed; what it saves comes back."""
+    lightning = pytest.importorskip("lightning")
+
+    class Segmenter(lightning.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.scores = tiny().module(seed=0), Confusion(11)
+
+        def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
+            return ohem(self.net(batch[0]), batch[1]) + dice(self.net(batch[0]), batch[1])
+
+        def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> None:
+            self.scores.add(self.net(batch[0]).argmax(1), batch[1])
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.3)
+
+    samples = [open_source("4@32x64").split("train")[i] for i in range(4)]
+    pairs = [(torch.from_numpy(s.image).permute(2, 0, 1) / 255, torch.from_numpy(s.labels)) for s in samples]
+    loader = torch.utils.data.DataLoader(pairs, batch_size=4)
+    trainer = lightning.Trainer(
+        max_epochs=20, accelerator="cpu", logger=False, enable_progress_bar=False, default_root_dir=tmp_path,
+        num_sanity_val_steps=0, check_val_every_n_epoch=20,
+    )  # fmt: skip
+    made = Segmenter()
+    trainer.fit(made, loader, loader)
+    assert made.scores.miou() > made.scores.majority_miou()
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    again = Segmenter.load_from_checkpoint(tmp_path / "last.ckpt")
+    for name, tensor in made.net.state_dict().items():
+        assert torch.equal(again.net.state_dict()[name], tensor)
+
+
 def test_curves_are_a_picture() -> None:
     """Well-formed SVG with a curve for each quantity, each within its panel; also of a run that has no line yet."""
     lines = [{"step": s, "loss": 3 - s / 10, "lr": 0.003} for s in range(1, 11)]

@@ -1,6 +1,10 @@
 """One real rate r: the integers beside it, weighted by how near they are. The usual reading of RegSeg's section 3.4.
 
-Its gradient looks one pixel further and no more, so it does not find distant structure in images without smooth
+With l ≤ r ≤ h the open candidates beside it, p_h = (r - l) / (h - l) and p_l = 1 - p_h, through which r gets its
+gradient. It is what DCLS (Khalfaoui-Hassani et al., ICLR 2023) does for the position of each tap, here for all taps of
+a kernel together; RegSeg (Gao 2021, section 3.4) gives no formula.
+
+The gradient looks one pixel further and no more, so it does not find distant structure in images without smooth
 structure: 0 of 12 planted rates on white noise. Offered because people look for it.
 """
 

@@ -1,6 +1,8 @@
 """A window over the integer rates: p_k ∝ exp(-(d_k - c)² / 2σ²), its centre c learned, its width σ annealed.
 
-Starts wide enough to see every candidate and narrows geometrically to half a pixel.
+As DCLS with Gaussian interpolation (Khalfaoui-Hassani et al. 2023) has it for positions of taps: with a wide σ the
+gradient sees further than the next pixel. σ starts wide enough to see every candidate and narrows geometrically to half
+a pixel.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """One sampled rate a step (GDAS, Dong and Yang 2019): Gumbel noise, argmax forward, the softmax's gradient backward.
 
-A step costs one convolution per rate, and sees one rate only.
+k = argmax_j (a_j + g_j) / τ with g_j = -ln(-ln u_j) and u_j uniform; y = conv(x, W, d_k). The logits a get the gradient
+of s_k, where s = softmax((a + g) / τ), because p_k = 1 + s_k - stop(s_k). A step costs one convolution per rate, and
+sees one rate only.
 """
 
 from __future__ import annotations

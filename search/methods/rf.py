@@ -1,7 +1,7 @@
 """RF-Next's expand and contract (Gao et al. 2022): a rate and its neighbours at half and one and a half share a kernel.
 
-The mixing weights are normalised absolute values of one number each. Now and then the rate becomes the rounded
-expectation of the three, and new neighbours are taken around it.
+p_k = |a_k| / Σ_j |a_j| over the rates d/2, d and 3d/2, with a learned number a_k each. Now and then d becomes the
+rounded expectation Σ_k p_k d_k, every a_k starts at 1 anew, and new neighbours are taken around d.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """A softmax over integer rates with one shared kernel: the default.
 
-p = softmax(logits over the open candidates). Three details make it find distant structure: weights alone are trained at
-the uniform mixture first; entropy is only pressed down late, so that no rate is decided before the weights know it; and
-candidates far behind the best are dropped, which halves the price.
+p_k = exp(a_k) / Σ_j exp(a_j) over the open candidates, with a learned logit a_k each; y = Σ_k p_k conv(x, W, d_k), and
+the norm comes after the sum. The relaxation is that of DARTS (Liu et al., ICLR 2019), with one W for all candidates
+instead of a branch of its own for each; late, λ H(p) = -λ Σ_k p_k ln p_k is added to the loss of the rates.
+
+Three details make it find distant structure: weights alone are trained at the uniform mixture first; entropy is only
+pressed down late, so that no rate is decided before the weights know it; and candidates far behind the best are
+dropped, which halves the price.
 """
 
 from __future__ import annotations
