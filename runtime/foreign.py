@@ -16,14 +16,20 @@ def installed(*packages: str, install: str) -> str | None:
     return None
 
 
-def ort_session(model: bytes, device: str) -> Any:
-    """An ONNX Runtime session: every optimisation of the graph, one thread pool of torch's size."""
+def ort_session(model: bytes, device: str, *, shares_cores: bool = False) -> Any:
+    """An ONNX Runtime session: every optimisation of the graph, one thread pool of torch's size.
+
+    With `shares_cores` its threads go to sleep at the end of a call. Otherwise they spin on for some 30 ms, waiting for
+    the next one, and take a core from whatever runs then.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
+    if shares_cores:
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     providers: list[Any] = ["CPUExecutionProvider"]
     if device != "cpu":
         providers.insert(0, ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "EXHAUSTIVE"}))

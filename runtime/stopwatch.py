@@ -33,13 +33,13 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-_SLICE, _MOST_SLICES = 0.002, 100
+_SLICE, _MOST_SLICES = 0.002, 1000
 _BUSY = 0.25
 
 
 def settle() -> None:
-    """Waits until threads of this process that still spin after a call, as pools of several runtimes do for up to tens
-    of milliseconds, have gone to sleep: the next call would share the cores with them. At most 0.2 s."""
+    """Waits until threads of this process that still spin after a call have gone to sleep, as pools of several runtimes
+    do for milliseconds to a second: the next call would share the cores with them. At most 2 s."""
     for _ in range(_MOST_SLICES):
         before = time.process_time()
         time.sleep(_SLICE)

@@ -294,7 +294,7 @@ def test_a_call_is_timed_when_what_spun_on_has_gone_to_sleep(monkeypatch: pytest
     assert 0.03 <= now[0] < 0.04
     spins_until[0] = float("inf")
     stopwatch.settle()
-    assert now[0] < 0.25
+    assert 1.5 < now[0] < 2.5
 
 
 @pytest.mark.skipif(not NO_CUDA, reason="there is a CUDA device")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,6 +49,26 @@ def test_an_engine_of_others_computes_the_network(name: str, dtype: str, tmp_pat
     assert again.engine.name == name
     torch.testing.assert_close(again(image()[:1]), model(image()[:1]), **close)
     assert model.manifest.engines[0].own is False
+
+
+@pytest.mark.slow
+def test_onnxruntime_leaves_the_cores_to_others_after_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads would spin for some 30 ms of processor time otherwise."""
+    if (reason := ENGINES["onnxruntime"].available(program())) is not None:
+        pytest.skip(reason)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run = ENGINES["onnxruntime"].prepare(program(sizes=[(200, 260)]))
+        spent = []
+        for _ in range(5):
+            run(torch.zeros(1, 3, 200, 260))
+            start = time.process_time()
+            time.sleep(0.1)
+            spent.append(time.process_time() - start)
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(spent)[2] < 0.01
 
 
 def _silently(model: object, x: Tensor) -> Tensor:

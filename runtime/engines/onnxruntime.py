@@ -29,7 +29,8 @@ class OnnxRuntime:
         from archdsl.runtime.export.onnx import to_onnx
 
         def compiled(inputs: tuple[Tensor, ...]) -> Runner:
-            return _runner(ort_session(to_onnx(program.graph, program.weights, inputs, dynamic=False), "cpu"))
+            model = to_onnx(program.graph, program.weights, inputs, dynamic=False)
+            return _runner(ort_session(model, "cpu", shares_cores=True))
 
         return per_size(program, compiled, eager.prepare(program))
 
