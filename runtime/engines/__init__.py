@@ -17,6 +17,9 @@ From then on `archdsl.compile(model, engine="mine")` uses it, automatic choice m
 it computes is held against the oracle like everything else. `lower_fx(program.graph, program.weights)` gives the
 program as a torch.fx module, for engines that start from one.
 
+Several engines can share a network: `engine="native:y.relu1+mine"` gives `mine` what comes behind node y.relu1 of the
+rewritten graph (`split`, `parts`), and automatic choice finds such a split where it measures that one pays.
+
 Modules of engines here import what they stand on (a compiler, another runtime) when they are first used.
 """
 
