@@ -116,6 +116,8 @@ def choose(name: str, program: Program, prove: Prove, seconds: float = TUNE_SECO
     engine = named(name, program)
     try:
         run = engine.prepare(program)
+        for inputs in () if engine.own else sample_inputs(program):
+            run(*inputs)
     except (RuntimeError, ImportError, OSError) as error:
         raise Unavailable(f"{name} cannot run: {_first_line(error)}") from error
     prove(engine, run)

@@ -40,9 +40,16 @@ class Fake(Eager):
     own = False
 
     def __init__(
-        self, name: str, delay: float = 0.0, scale: float = 1.0, seconds: float = 0.0, fault: str = ""
+        self,
+        name: str,
+        delay: float = 0.0,
+        scale: float = 1.0,
+        seconds: float = 0.0,
+        fault: str = "",
+        late_fault: str = "",
     ) -> None:
         self.name, self.delay, self.scale, self.seconds, self.fault = name, delay, scale, seconds, fault
+        self.late_fault = late_fault
         self.prepared = 0
 
     def prepare(self, program: Program) -> Runner:
@@ -52,6 +59,8 @@ class Fake(Eager):
         run = super().prepare(program)
 
         def slowly(*inputs: Tensor) -> Outputs:
+            if self.late_fault:
+                raise RuntimeError(self.late_fault)
             CLOCK.now += 0.001 + self.delay
             result = run(*inputs)
             assert isinstance(result, Tensor)
@@ -190,6 +199,9 @@ def test_an_engine_that_was_asked_for_is_taken_or_refused() -> None:
         compiled(engine="wrong")
     with pytest.raises(Unavailable, match="broken cannot run: no compiler"):
         compiled(engine="broken")
+    put(Fake("breaks", late_fault="an input is gone"))
+    with pytest.raises(Unavailable, match="breaks cannot run: an input is gone"):
+        compiled(sizes=SIZES, engine="breaks")
 
 
 def test_when_no_engine_is_right_there_is_no_artifact() -> None:

@@ -30,28 +30,37 @@ class OpenVino:
         from archdsl.runtime.export.onnx import to_onnx
 
         wide = {key: tensor.float() for key, tensor in program.weights.items()}
+        given = [node.name for node in program.graph.inputs]
         outputs = [out.name for out in program.graph.outputs if not out.aux]
 
         def compiled(inputs: tuple[Tensor, ...]) -> Runner:
             model = to_onnx(program.graph, wide, [tensor.float() for tensor in inputs], dynamic=False)
             precision = str(program.dtype).removeprefix("torch.")
-            return _runner(openvino_compiled(openvino_model(model), precision), outputs, program.dtype)
+            return _runner(openvino_compiled(openvino_model(model), precision), given, outputs, program.dtype)
 
         return per_size(program, compiled, eager.prepare(program))
 
 
-def _runner(compiled: Any, outputs: list[str], dtype: torch.dtype) -> Runner:
+def _runner(compiled: Any, given: list[str], outputs: list[str], dtype: torch.dtype) -> Runner:
     """Each thread has a request of its own."""
-    local = threading.local()
+    local, read = threading.local(), _read(compiled, given)
 
     def run(*inputs: Tensor) -> Outputs:
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
-        found = local.request.infer([tensor.float().contiguous().numpy() for tensor in inputs], share_inputs=True)
+        arrays = [inputs[place].float().contiguous().numpy() for place in read]
+        found = local.request.infer(arrays, share_inputs=True)
         results = [_narrowed(torch.from_numpy(found[place]), dtype) for place in range(len(outputs))]
         return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
 
     return run
+
+
+def _read(compiled: Any, given: list[str]) -> list[int]:
+    """Which of a network's inputs OpenVINO takes, in its order: it leaves out those that give a size alone."""
+    if len(compiled.inputs) == len(given):
+        return list(range(len(given)))
+    return [given.index(port.any_name) for port in compiled.inputs]
 
 
 def _narrowed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
