@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import types
@@ -21,6 +22,8 @@ import drawn
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
 EVEN, ANY, TINY = ((64, 128), (256, 512)), ((64, 128), (97, 161), (353, 449)), ((64, 128), (161, 289))
 
@@ -102,6 +105,11 @@ def linknet(module: Any) -> nn.Module:
     return net
 
 
+def lraspp(module: Any) -> nn.Module:
+    net: nn.Module = module.lraspp_mobilenet_v3_large(num_classes=19, weights=None, weights_backbone=None)
+    return net
+
+
 class PlainNorm(nn.BatchNorm2d):
     """In place of STDC's in-place activated normalisation, which needs CUDA."""
 
@@ -126,6 +134,10 @@ REFERENCES = {
     "deeplabv3plus_mobilenet": Reference("modeling.deeplab", deeplab("mobilenet"), ANY, 1.2),
     "deeplabv3plus_resnet": Reference("modeling.deeplab", deeplab("resnet"), ANY, 0.8),
     "deeplabv3plus_xception": Reference("modeling.deeplab", deeplab("xception"), ANY, 0.8),
+    # `pip download torchvision` and unpack it: beside a build of torch that it was not made for it does not load whole
+    "mobilenetv3": Reference(
+        "torchvision.models.segmentation.lraspp", lraspp, ANY, 1.2, ("torchvision.transforms._presets",)
+    ),
     "regnety": Reference("model", lambda m: m.RegSeg("regnety600mf_decoder14", 19), ANY, 1.1, ("torchvision.ops",)),
     "drn_d_22": Reference("drn", lambda m: m.drn_d_22(), ((224, 224),), 1.1),
     "fcn8s": Reference("torchfcn.models.fcn8s", lambda m: m.FCN8s(21), TINY, 1.3, ("fcn",)),
@@ -137,6 +149,7 @@ REFERENCES = {
 }
 
 STUBS: dict[str, dict[str, Any]] = {
+    "torchvision.transforms._presets": {"ImageClassification": dict, "SemanticSegmentation": dict},
     "torchvision.ops": {"DeformConv2d": nn.Conv2d},
     "modules.bn": {"InPlaceABNSync": PlainNorm},
     "evaluation.evaluate": {"mt": None},
@@ -214,6 +227,7 @@ def record(name: str, folder: Path) -> None:
         outputs[size] = {"shape": list(double.shape), "rms": rms, "noise": noise}
         samples[size] = double.flatten()[drawn.places(double.numel())].numpy()
         print(f"{name} {size} {list(double.shape)} rms {rms:.3g} noise {noise:.1e}")
+    print(name, counts(model.float(), 1024, 2048))
     meta = {
         "commit": commit(folder),
         "gain": reference.gain,
@@ -225,8 +239,20 @@ def record(name: str, folder: Path) -> None:
     np.savez_compressed(drawn.FOLDER / f"{name}.npz", meta=text, **samples)
 
 
+@torch.no_grad()
+def counts(model: nn.Module, height: int, width: int) -> str:
+    """Parameters, and multiply-accumulates of convolutions and matrix products, of all that a call runs."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, height, width))
+    return f"{parameters:,} parameters, {counter.get_total_flops() / 2e9:.3f} GMACs at {height}x{width}"
+
+
 def commit(folder: Path) -> str:
-    """What git says of the checkout; empty where it is none."""
+    """What git says of the checkout, or a package of itself; empty where neither does."""
+    for version in folder.glob("*/version.py"):
+        if stated := re.search(r"git_version = '(\w{7})", version.read_text(encoding="utf-8")):
+            return stated[1]
     found = subprocess.run(["git", "-C", folder, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True)
     return found.stdout.strip()
 
@@ -236,6 +262,8 @@ def run(model: nn.Module, height: int, width: int, spread: float) -> Tensor:
     """The first output, in float64."""
     dtype = next(model.parameters()).dtype
     result: Any = model(torch.from_numpy(drawn.image(height, width, spread)).to(dtype))
+    if isinstance(result, dict):
+        result = next(iter(result.values()))
     first: Tensor = result if isinstance(result, Tensor) else result[0]
     return first.double()
 

@@ -40,6 +40,7 @@ RECORDS: dict[str, tuple[str, str | None, dict[str, Any], str]] = {
     "fc_hardnet": ("zoo/fc_hardnet", None, {}, "fc_hardnet"),
     "fcn8s": ("zoo/fcn8s", None, {}, "fcn8s"),
     "linknet": ("zoo/linknet", None, {}, "linknet"),
+    "mobilenetv3": ("zoo/mobilenetv3", None, {}, "mobilenetv3"),
     "pidnet_m": ("zoo/pidnet", "PIDNetM", {}, "pidnet"),
     "pidnet_s": ("zoo/pidnet", "PIDNetS", {}, "pidnet"),
     "regnety": ("zoo/regnety", None, {}, "regseg"),
