@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ import safetensors.torch
 import torch
 from archdsl.runtime import artifact
 from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, named, place
-from archdsl.runtime.manifest import DType, Manifest
+from archdsl.runtime.manifest import Choice, DType, Manifest
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -170,8 +171,8 @@ def _plain_report(manifest: Manifest) -> str:
 def load(folder: str | Path, *, device: str | None = None) -> CompiledModel:
     """The model that was saved in a folder, on the device it was compiled for or another.
 
-    An engine that cannot run here is replaced by the first that can, with a warning. Raises ArchError E0805 or E0806
-    for a folder that is damaged or no artifact, `archdsl.runtime.Unavailable` when the device is missing.
+    An engine that cannot run here is replaced by the fastest known one that can, with a warning. Raises ArchError E0805
+    or E0806 for a folder that is damaged or no artifact, `archdsl.runtime.Unavailable` when the device is missing.
     """
     manifest, graph, weights, files = contents(Path(folder))
     on = torch.device(device or manifest.device)
@@ -193,9 +194,16 @@ def _prepared(manifest: Manifest, program: Program) -> tuple[Engine, Runner]:
         engine = named(wanted, program)
         return engine, engine.prepare(program)
     except (ValueError, RuntimeError, ImportError) as error:
-        instead = next(engine for engine in ENGINES.values() if engine.available(program) is None)
+        instead = _instead(manifest.engines[0], program)
         warnings.warn(f"{manifest.network} was compiled for {wanted}: {error}; {instead.name} runs it", stacklevel=3)
         return instead, instead.prepare(program)
+
+
+def _instead(choice: Choice, program: Program) -> Engine:
+    """Of the engines that run here the one that took least where the network was compiled, or the first."""
+    able = [engine for engine in ENGINES.values() if engine.available(program) is None]
+    right = [engine for engine in able if engine.name not in choice.skipped]
+    return min(right or able, key=lambda engine: choice.milliseconds.get(engine.name, math.inf))
 
 
 def _damaged(path: Path, what: object) -> ArchError:

@@ -102,6 +102,20 @@ def test_a_split_is_remembered_and_found_again_by_its_name(engines: list[Apt]) -
     assert [part.engine for part in parts] == [engine.name for engine in Split.of(named.engine).engines]
 
 
+def test_where_an_engine_of_a_split_is_missing_the_fastest_one_left_runs_all(
+    engines: list[Apt], tmp_path: Path
+) -> None:
+    model = compiled(sizes=SIZES)
+    folder = model.save(tmp_path / "net")
+    expected = model(image()[:1])
+    register(Eager())
+    del ENGINES["painter"]
+    with pytest.warns(UserWarning, match="there is no engine .*painter.*; builder runs it"):
+        again = load(folder)
+    assert again.engine.name == "builder"
+    torch.testing.assert_close(again(image()[:1]), expected)
+
+
 def test_own_engines_alone_are_not_split_with_others(engines: list[Apt]) -> None:
     compiled(sizes=SIZES)
     register(Eager())
