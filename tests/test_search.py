@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -344,6 +341,25 @@ def test_a_start_over_its_bound_cannot_be_the_answer(tmp_path: Path, monkeypatch
     assert found.text is not None and gap_free(archdsl.loads(found.text, classes=11).ir)
 
 
+@pytest.mark.parametrize(
+    ("marked", "said"),
+    [
+        ("search(1 in 1..6)", "every rate went to 1"),
+        ("search(3 in 1..3)", "every rate went to the largest it may have"),
+        ("search(2 in 1..6)", "nothing better than the rates in the text"),
+    ],
+)
+def test_a_collapse_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marked: str, said: str) -> None:
+    """All rates at 1 or at their bound; and neither where they are not."""
+    start_wins(monkeypatch)
+    text = SPEC.replace("search(2 in 1..6)", marked).replace("  assert field_of_view(y) >= 29\n", "")
+    spec = archdsl.loads(text, classes=11)
+    found = run(spec, DATA, "quicksearch", options=[*QUICK, "steps=2"], out=tmp_path / "run", device="cpu")
+    remarks = found.record["remarks"]
+    assert any(remark.startswith(said) for remark in remarks)
+    assert any("collapsed" in remark for remark in remarks) == (marked != "search(2 in 1..6)")
+
+
 @pytest.mark.parametrize("changed", [{"version": 2}, {"nodes": {}}, {"nodes": [1]}, {"total_ms": "x"}])
 def test_a_table_that_is_none_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
     with pytest.raises(ArchError, match="E1107"):
@@ -443,93 +459,3 @@ def test_sequences_stay_together() -> None:
     assert [first.name_of(i) for i in range(3)] == ["img0.png", "img1.png", "img2.png"] and len(second) == 2
     with pytest.raises(ArchError, match="two training images"):
         split(Named(["one.png"]))
-
-
-# ---------------------------------------------------------------- command line
-
-
-def archdsl_in(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "archdsl", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
-OPTIONS = [word for option in (*QUICK, "steps=8") for word in ("--opt", option)]
-
-
-@pytest.mark.slow
-def test_from_spec_to_spec(tmp_path: Path) -> None:
-    """The new spec, its picture, page and record; then the same in place; the new spec is clean and differs."""
-    (tmp_path / "tiny.arch").write_text(SPEC)
-    said = archdsl_in(tmp_path, "search", "tiny.arch", "--data", DATA, *OPTIONS).stdout
-    assert "wrote tiny.found.arch, with tiny.found.html, .svg and .json beside it" in said and "entropy" in said
-    assert {p.name for p in tmp_path.glob("tiny.found.*")} == {
-        f"tiny.found.{k}" for k in ("arch", "html", "svg", "json")
-    }
-    archdsl_in(tmp_path, "check", "tiny.found.arch", "--set", "classes=11")
-    archdsl_in(tmp_path, "fmt", "--check", "tiny.found.arch")
-    archdsl_in(tmp_path, "diff", "tiny.arch", "tiny.found.arch")
-    assert (tmp_path / "tiny.arch").read_text() == SPEC
-    alone = archdsl_in(tmp_path, "search", "tiny.arch", "--apply", "--data", DATA, "--json", "-", *OPTIONS).stdout
-    found = [rate["found"] for rate in json.loads(alone)["rates"]]
-    assert (tmp_path / "tiny.arch").read_text() == (tmp_path / "tiny.found.arch").read_text()
-    assert all(str(rate) in (tmp_path / "tiny.arch").read_text() for rate in found)
-
-
-@pytest.mark.slow
-def test_a_budget_from_the_table_that_bench_measures(tmp_path: Path) -> None:
-    """`bench --rates` writes it, `search --budget` keeps to it; what nothing meets, or no budget, is said."""
-    (tmp_path / "tiny.arch").write_text(SPEC)
-    size = ("--input", "32x64", "--set", "classes=11")
-    said = archdsl_in(tmp_path, "bench", "tiny.arch", "--rates", "table.json", *size).stdout
-    measured = json.loads((tmp_path / "table.json").read_text())
-    assert "18 rates of 3 layers in table.json" in said and measured["machine"]
-    assert all(ms > 0 for own in measured["nodes"].values() for ms in own.values())
-    for own in measured["nodes"].values():
-        own["2"] += 100
-    measured["total_ms"] += 300
-    (tmp_path / "table.json").write_text(json.dumps(measured))
-    arguments = ["search", "tiny.arch", "--data", DATA, "--latency-table", "table.json", *OPTIONS]
-    said = archdsl_in(tmp_path, *arguments, "--budget", f"latency <= {measured['total_ms'] - 150:.4f} ms").stdout
-    record = json.loads((tmp_path / "tiny.found.json").read_text())
-    assert [rate["found"] for rate in record["rates"]].count(2) <= 1 and "could not be the answer" in said
-    archdsl_in(tmp_path, "check", "tiny.found.arch", "--set", "classes=11")
-    said = archdsl_in(tmp_path, *arguments, "--budget", "latency <= 0.0001ms", code=1).stderr
-    assert "the fastest choice takes" in said
-    assert "is no budget" in archdsl_in(tmp_path, *arguments, "--budget", "8 ms", code=2).stderr
-    archdsl_in(tmp_path, "search", "tiny.arch", "--budget", "latency <= 8ms", code=2)
-
-
-@pytest.mark.slow
-def test_usage(tmp_path: Path) -> None:
-    """What is misused ends with 2, what is wrong with the spec with 1."""
-    (tmp_path / "plain.arch").write_text(SPEC.replace("search(2 in 1..6)", "2"))
-    for wrong in (
-        [],
-        ["plain.arch", "--method", "sofmax"],
-        ["plain.arch", "--untie"],
-        ["plain.arch", "--budget", "latency <= 8ms"],
-        ["specs/regseg.arch", "--apply"],
-        ["plain.arch", "--apply", "-o", "x.arch"],
-        ["plain.arch", "--resume", "runs"],
-    ):
-        archdsl_in(tmp_path, "search", *wrong, code=2)
-    assert "--rates all" in archdsl_in(tmp_path, "search", "plain.arch", "--data", DATA, *OPTIONS, code=1).stderr
-    assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.slow
-def test_two_processes_find_one_answer(tmp_path: Path) -> None:
-    """Under torchrun each takes a part of every batch; both decide the same, and the first writes it."""
-    (tmp_path / "tiny.arch").write_text(SPEC)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29531"]
-    command += ["-m", "archdsl", "search", "tiny.arch", "--data", DATA, "--device", "cpu", *OPTIONS]
-    command += ["--opt", "search.judge=1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("wrote tiny.found.arch") == 1
-    record = json.loads((tmp_path / "tiny.found.json").read_text())
-    assert record["machine"]["processes"] == 2 and math.isfinite(record["comparison"]["difference"])
