@@ -37,15 +37,17 @@ class SearchState:
             restore(s.alternation.optimizer, state.part("rates"))
             for name, relaxation in s.relaxations.items():
                 relaxation.load_state_dict(state.part(f"relaxation.{name}"))
-        except (RuntimeError, ValueError, KeyError) as error:
-            message = f"the state in {self.folder.path} is of another network or recipe"
+            self._recall(state.facts)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            message = f"the state in {self.folder.path} is of another network, recipe or version of archdsl"
             raise ArchError([Diagnostic("E0834", message, notes=(str(error).split(chr(10))[0],))]) from error
-        facts = state.facts
-        s.alternation.restore(facts["alternation"])
-        if s.plan.budget is not None:
-            s.plan.budget.multiplier = facts["multiplier"]
+
+    def _recall(self, facts: dict[str, Any]) -> None:
+        self.searcher.alternation.restore(facts["alternation"])
+        if self.searcher.plan.budget is not None:
+            self.searcher.plan.budget.multiplier = facts["multiplier"]
         self.seconds = facts["seconds"]
-        known = s.known
+        known = self.searcher.known
         known.retries = [Retry(**retry) for retry in facts["retries"]]
         known.diverged = [(tuple(rates), steps, seed) for rates, steps, seed in facts["diverged"]]
         known.relaxed = facts["relaxed"]

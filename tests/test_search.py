@@ -26,6 +26,7 @@ from archdsl.network import Network
 from archdsl.report.trajectory import search_html, trajectory_svg
 from archdsl.training.data import open_data
 from archdsl.training.data.sample import DataSet
+from archdsl.training.state import load_state, save_state
 
 SPEC = """arch 1
 
@@ -60,7 +61,6 @@ def searched(folder: Path, *options: str, **given: Any) -> Found:
 
 
 def state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    from archdsl.training.state import load_state
 
     facts = load_state(folder).facts
     return load_file(folder / "state.safetensors"), {name: fact for name, fact in facts.items() if name != "seconds"}
@@ -148,6 +148,16 @@ def test_a_kill_between_two_saves_loses_no_more_than_what_came_after(whole: Foun
     assert state(tmp_path / "run")[1]["alternation"]["step"] == 8
     again, _ = resume(tmp_path / "run")
     assert again.text == whole.text and again.record["trajectory"] == whole.record["trajectory"]
+
+
+def test_a_state_of_another_version_is_refused_by_name(tmp_path: Path) -> None:
+    folder = searched(tmp_path / "run", tell=stops_at("settled", 3)).folder
+    known = load_state(folder)
+    del known.facts["diverged"]
+    save_state(folder, known)
+    with pytest.raises(ArchError, match="E0834") as raised:
+        resume(folder)
+    assert "diverged" in raised.value.diagnostics[0].notes[0]
 
 
 def test_auxiliary_outputs_train_and_do_not_judge(tmp_path: Path) -> None:
