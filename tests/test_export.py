@@ -13,7 +13,7 @@ import torch
 from archdsl.runtime import CompiledModel, load
 from archdsl.runtime.compile import compile
 from archdsl.runtime.export import formats
-from archdsl.runtime.export.deployable import Deployable
+from archdsl.runtime.export.deployable import Deployable, pooled_to
 from archdsl.runtime.export.formats import FORMATS
 from nets import compiled, image
 
@@ -198,3 +198,31 @@ def test_what_cannot_be_is_said(
     for name in ("onnx", "openvino"):
         code, words = ended(folder, f"--{name}", tmp_path / "x")
         assert code == 3 and "is not installed; pip install 'archdsl[export]'" in words, words
+
+
+@pytest.mark.parametrize("size", [(1, 2), (3, 6), (8, 4), (7, 7)])
+def test_pools_that_follow_an_open_size_are_adaptive_pools(size: tuple[int, int]) -> None:
+    for height, width in ((1, 1), (5, 8), (13, 30), (32, 9)):
+        x = torch.rand(2, 3, height, width, dtype=torch.float64)
+        expected = torch.nn.functional.adaptive_avg_pool2d(x, size)
+        torch.testing.assert_close(pooled_to(x, size), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_adaptive_pools_follow_an_open_size(tmp_path: Path) -> None:
+    """A pyramid's bins are those of each size, in a file that was traced at another."""
+    need("onnx")
+    text = """arch 1
+network Net {
+  in image [3, H, W]
+  pooled = image -> adaptive_pool((3, 5)) -> resize(like=image)
+  out y = image + pooled -> conv(4, bias=true)
+}
+"""
+    model = compile(archdsl.loads(text).module(), sizes=[(24, 40)], engine="eager")
+    done = FORMATS["onnx"].export(Deployable.of(model.save(tmp_path / "net")), tmp_path / "net.onnx")
+    assert done.verification.passed
+    for height, width in ((24, 40), (31, 47), (7, 60)):
+        x = torch.rand(1, 3, height, width)
+        found = torch.from_numpy(onnx_outputs(tmp_path / "net.onnx", x))
+        torch.testing.assert_close(found, model.outputs({"image": x})["y"], rtol=1e-4, atol=1e-5)
