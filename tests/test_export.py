@@ -13,7 +13,7 @@ import torch
 from archdsl.runtime import CompiledModel, load
 from archdsl.runtime.compile import compile
 from archdsl.runtime.export import formats
-from archdsl.runtime.export.deployable import Deployable, pooled_to
+from archdsl.runtime.export.deployable import Deployable, cannot, pooled_to
 from archdsl.runtime.export.formats import FORMATS
 from nets import compiled, image
 
@@ -198,6 +198,17 @@ def test_what_cannot_be_is_said(
     for name in ("onnx", "openvino"):
         code, words = ended(folder, f"--{name}", tmp_path / "x")
         assert code == 3 and "is not installed; pip install 'archdsl[export]'" in words, words
+
+
+def test_an_exporters_failure_is_told_by_its_cause(tmp_path: Path) -> None:
+    """Not by the advice that exporters wrap it in; where any size was asked for, one may do."""
+    folder, _ = artifact(tmp_path)
+    wrapped = RuntimeError("\x1b[96mThis is step 3/3\x1b[0m of exporting")
+    wrapped.__cause__ = TypeError("no word for unpooling\nNext steps: none")
+    for size, help in ((None, "--input HxW"), ((40, 52), "another format may take it")):
+        (said,) = cannot(Deployable.of(folder, size), "ONNX", wrapped).diagnostics
+        assert said.code == "E0815" and said.message.endswith("cannot be exported to ONNX: no word for unpooling")
+        assert help in (said.help or "") and ("HxW" in (said.help or "")) == (size is None)
 
 
 @pytest.mark.parametrize("size", [(1, 2), (3, 6), (8, 4), (7, 7)])

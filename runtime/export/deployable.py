@@ -162,8 +162,13 @@ def _squeezed(graph: fx.Graph, labels: object, dtype: torch.dtype) -> fx.Node:
     return graph.call_method("to", (graph.call_method("select", (labels, 1, 0)), dtype))
 
 
-def cannot(deployable: Deployable, format: str, error: Exception) -> ArchError:
+def cannot(deployable: Deployable, format: str, error: BaseException) -> ArchError:
     """A network with something in it that a format, or the exporter to it, has no word for."""
+    # exporters wrap what went wrong in advice on how to report it
+    while error.__cause__ is not None:
+        error = error.__cause__
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    at = "x".join(map(str, deployable.at().values.values()))
+    fixed = f"a fixed size may do, --input HxW, as in --input {at}; or " if deployable.size is None else ""
     message = f"{deployable.manifest.network} cannot be exported to {format}: {reason}"
-    return ArchError([Diagnostic("E0815", message, help="another format may take it")])
+    return ArchError([Diagnostic("E0815", message, help=f"{fixed}another format may take it")])
