@@ -62,6 +62,9 @@ def steps(folder: Path) -> Iterator[str]:
         yield _row(one["precision"], one["batch"], one["size"], on, *speeds, ratio, aim, one["date"])
     if not any("cuda" in one["machine"]["device"] for one in found):
         yield _row("float16", "", "", "not yet run on a GPU", "", "", "", STEP_AIMS["cuda"], "")
+    for one in found:
+        if "remark" in one:
+            yield from ("", f"{one['precision']}: {one['remark']}.")
 
 
 def foreign(folder: Path) -> Iterator[str]:
