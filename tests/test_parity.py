@@ -6,7 +6,7 @@ Weights are drawn by rule under the reference's names (`drawn.py`) and come in b
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("parity")
 
 
-@cache
+# one at a time: together they would hold gigabytes
+@lru_cache(maxsize=1)
 def imported(name: str, folder: Path) -> tuple[Graph, ImportReport]:
     meta, _ = drawn.recorded(name)
     path = folder / f"{name}.pth"
@@ -102,7 +103,7 @@ def test_same_weights_same_numbers(name: str, size: str, folder: Path) -> None:
     assert np.abs(found - samples[size]).max() / known["rms"] <= max(1e-4, 20 * known["noise"])
 
 
-@cache
+@lru_cache(maxsize=1)
 def told_apart(name: str) -> dict[str, Tensor]:
     """The reference's tensors by name, no two alike: a guess looks at no more of their values."""
     rows = drawn.recorded(name)[0]["state"]

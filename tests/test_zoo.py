@@ -52,6 +52,12 @@ def first_networks() -> list[pytest.param]:  # type: ignore[valid-type]
     return [next((p for p in found if p.values[1] in QUICK), found[0]) for found in rows.values()]
 
 
+@pytest.fixture(autouse=True)
+def one_heavy_network_at_a_time(request: pytest.FixtureRequest) -> None:
+    if hasattr(request.node, "callspec") and request.node.callspec.params.get("name") in HEAVY:
+        request.getfixturevalue("alone")
+
+
 @cache
 def net(path: Path, name: str) -> Network:
     return archdsl.load(str(path), network=name)
