@@ -18,6 +18,7 @@ from archdsl.search.relaxed import RelaxedModule
 from archdsl.search.space import assignment, with_rates
 from archdsl.search.split import split
 from safetensors.torch import load_file
+from trainings import ask_to_stop
 
 import archdsl
 from archdsl.analyses.gaps import gap_free
@@ -115,7 +116,7 @@ def stops_at(event: str, number: int) -> Callable[..., None]:
     def tell(name: str, *about: object) -> None:
         seen.append(name)
         if name == event and seen.count(event) == number:
-            signal.raise_signal(signal.SIGTERM)
+            ask_to_stop()
 
     return tell
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_data import cityscapes
-from trainings import DATA, SPEC, archdsl_in, lines, net, options, quick, same, trained
+from trainings import DATA, SPEC, archdsl_in, ask_to_stop, lines, net, options, quick, same, trained
 
 import archdsl
 from archdsl.diagnostics import ArchError
@@ -79,11 +79,11 @@ class StopAt(Callback):
 
     def on_log(self, trainer: Trainer, logged: Logged) -> None:
         if not self.scoring and logged.step >= self.step:
-            signal.raise_signal(signal.SIGTERM)
+            ask_to_stop()
 
     def on_score(self, trainer: Trainer, done: int, of: int) -> None:
         if self.scoring and trainer.step == self.step:
-            signal.raise_signal(signal.SIGTERM)
+            ask_to_stop()
 
 
 @pytest.mark.parametrize(("step", "scoring"), [(3, False), (9, False), (8, True)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,13 @@ def trained(folder: Path, *options: str, **given: Any) -> Trained:
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def ask_to_stop() -> None:
+    """As SIGTERM does, through the handler that waits for it: where none does, a signal would end the tests with it."""
+    waiting = signal.getsignal(signal.SIGTERM)
+    assert callable(waiting), "nothing waits for a signal"
+    waiting(signal.SIGTERM, None)
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
