@@ -9,7 +9,7 @@ from typing import Any
 
 CAMVID_ANCHORS = "ENet 51-53, FC-DenseNet103 66.9 (train), LMFFNet 69.1 and AGLNet 69.4 (train+val)"
 CAMVID_GPU = [(network, train) for network in ("DWRSeg", "RegSeg", "ENet") for train in ("train", "train+val")]
-STEP_AIMS = {"cpu": "1.3×", "cuda": "1.5×"}
+STEP_AIMS = {"cpu": 1.3, "cuda": 1.5}
 
 _VIEWS = ("single", "flip", "flip and scales")
 
@@ -31,6 +31,11 @@ def sections(folder: Path) -> list[tuple[str, Iterator[str]]]:
 def camvid(folder: Path) -> Iterator[str]:
     rows = [row for found in _read(folder, "camvid*.json") for row in found["rows"]]
     yield f"480×360, 11 classes, mIoU in %. Published elsewhere: {CAMVID_ANCHORS}."
+    for row in rows:
+        options = "".join(f" --opt '{option}'" for option in row["options"])
+        asked = f"--spec {row['spec']} --train {' '.join(row['train'])} --seed {row['seed']} --recipe {row['recipe']}"
+        command = f"python benchmarks/camvid.py data/CamVid {asked}{options} --scale {row['input_scale']}"
+        yield from ("", f"`{command}`")
     yield ""
     yield from _head(
         "network", "trained on", "seed", "recipe", "steps", "minutes (of processor)", "device", "date", *_VIEWS
@@ -51,20 +56,27 @@ def camvid(folder: Path) -> Iterator[str]:
 
 
 def steps(folder: Path) -> Iterator[str]:
-    yield from _head("precision", "batch", "size", "device", "official, images/s", "archdsl", "ratio", "aim", "date")
     found = _read(folder, "train_step*.json")
+    for one in found:
+        asked = f"--precision {one['precision']} --batch {one['batch']} --size {one['size']} --classes {one['classes']}"
+        counts = f"--rounds {one['rounds']} --steps {one['steps']} --threads {one['machine']['threads']}"
+        whose = f"DIR a checkout of {one['official_model']}"
+        yield f"`python benchmarks/train_step.py --official DIR {asked} {counts}`, {whose}."
+        yield ""
+    yield from _head("precision", "batch", "size", "device", "official, images/s", "archdsl", "ratio", "aim", "date")
     for one in found:
         device, (low, high) = one["machine"]["device"], one["ratio_quartiles"]
         speeds = [f"{one['images_per_second'][whose]:.3g}" for whose in ("official", "archdsl")]
         ratio = f"**{one['ratio_median']:.2f}×** (quartiles {low:.2f}–{high:.2f})"
         on = f"{device}, {_threads(one['machine']['threads'])}"
         aim = STEP_AIMS["cuda" if "cuda" in device else "cpu"]
-        yield _row(one["precision"], one["batch"], one["size"], on, *speeds, ratio, aim, one["date"])
+        yield _row(one["precision"], one["batch"], one["size"], on, *speeds, ratio, f"{aim}×", one["date"])
     if not any("cuda" in one["machine"]["device"] for one in found):
-        yield _row("float16", "", "", "not yet run on a GPU", "", "", "", STEP_AIMS["cuda"], "")
+        yield _row("float16", "", "", "not yet run on a GPU", "", "", "", f"{STEP_AIMS['cuda']}×", "")
     for one in found:
-        if "remark" in one:
-            yield from ("", f"{one['precision']}: {one['remark']}.")
+        aim = STEP_AIMS["cuda" if "cuda" in one["machine"]["device"] else "cpu"]
+        if one["ratio_median"] < aim:
+            yield from ("", f"{one['precision']} is {100 * (1 - one['ratio_median'] / aim):.0f} % short of its aim.")
 
 
 def foreign(folder: Path) -> Iterator[str]:
@@ -72,6 +84,7 @@ def foreign(folder: Path) -> Iterator[str]:
     if not rows:
         yield "Not yet measured: `python benchmarks/zoo_camvid.py`."
         return
+    yield from ("`python benchmarks/zoo_camvid.py data/CamVid weights`", "")
     yield from _head(
         "network", "engine", "dtype", "output", "mIoU, %", "authors'", "pixels that differ from the oracle's", "date"
     )
