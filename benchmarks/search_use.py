@@ -2,7 +2,7 @@
 
     python benchmarks/search_use.py --json benchmarks/results/search_use.json [--data streets:200@128x256]
 
-RegSeg, on street scenes (or --data camvid:DIR --recipe camvid-480 --device cuda). The search comes first, by the
+RegSeg, on street scenes (or --data camvid:DIR, with a recipe or options for it). The search comes first, by the
 default method; then every set of rates is trained by one recipe with three seeds and scored on the test split, which
 the search never read. Differences are paired by seed. What the search believed (the loss with its weights) is held
 against what retraining gave, over all sets of the same space. Every training is written as it ends, and a second run
@@ -38,8 +38,6 @@ from archdsl.training.recipes import read_recipe
 from archdsl.training.setup import make_setup
 
 SPEC = "specs/regseg.arch"
-RANDOM = 10
-"""Sets of rates drawn at random among the gap-free ones."""
 V3 = "v3-like"
 """The pairs of the port that ships as `RegSegSearched`, in both branches: outside of the space that is searched."""
 
@@ -80,7 +78,7 @@ def search(net: archdsl.Network, chosen: argparse.Namespace, folder: Path) -> di
         raise SystemExit("the search was stopped; run this again to go on with it")
     searcher = kept[0]
     sets = {"found": searcher.known.decision.rates, "hand-tuned": searcher.plan.start}
-    sets |= {f"random {i}": rates for i, rates in enumerate(drawn(searcher.plan, RANDOM))}
+    sets |= {f"random {i}": rates for i, rates in enumerate(drawn(searcher.plan, chosen.random))}
     return {
         "record": found.record,
         "sets": {name: list(rates) for name, rates in sets.items()},
@@ -157,6 +155,7 @@ def main() -> None:
     options.add_argument("--search-steps", type=int, default=400)
     options.add_argument("--steps", type=int, default=400)
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--random", type=int, default=10, help="sets of rates drawn among the gap-free ones")
     options.add_argument("--device", default="cpu")
     options.add_argument("--folder", type=Path, help="the search's run; beside the JSON by default")
     options.add_argument("--seconds", type=float, default=float("inf"), help="begin no training after so long")

@@ -96,7 +96,8 @@ class _Writer:
         """The node's text, with its places' values put in."""
         values = _inside(node, values)
         own = values.get((node.span.start, node.span.end))
-        if own is not None:
+        # a positional argument is no longer than the expression in it, which knows its marks
+        if own is not None and isinstance(node, t.Expr):
             return self._number(node, own)
         if isinstance(node, t.Name) and node.text in self.unrolled:
             return _literal(self.unrolled[node.text], node.span)

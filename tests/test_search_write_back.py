@@ -40,6 +40,13 @@ def test_one_place_is_one_number_replaced() -> None:
     assert written(text, [3]) == text.replace("search(2 in", "search(3 in")
 
 
+def test_a_mark_that_is_a_whole_argument_is_kept() -> None:
+    block = "block One(r: rate) {\n  in x\n  out x -> conv(32, 3, dilation=r)\n}\n\n## A small net."
+    text = spec("", "y = s -> One(search(2 in 1..6))").replace("## A small net.", block)
+    text = text.replace("use std.dilated: DBlock\n", "")
+    assert written(text, [3]) == text.replace("search(2 in", "search(3 in")
+
+
 def test_a_comprehension_whose_rates_agree_stays_one() -> None:
     text = spec("", "y = s -> [DBlock(32, [1, search(2 in 1..6)]) for i in 1..3]")
     assert written(text, [4, 4, 4]) == text.replace("search(2 in", "search(4 in")
