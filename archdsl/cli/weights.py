@@ -87,8 +87,13 @@ def _propose(report: ImportReport, path: Path) -> None:
     if alike and not guess.ordered:
         message = "a .safetensors file does not keep the order of its tensors; a .pth file would make the guess surer"
         print(f"warning: {message}", file=sys.stderr)
-    for theirs, (ours, other) in guess.unsure.items():
-        print(f"warning: {theirs} was taken for {ours}, and could as well be {other}", file=sys.stderr)
+    for theirs, doubt in guess.unsure.items():
+        message = f"{theirs} was taken for {doubt.ours}, and could as well be {doubt.other}: both are {doubt.shapes}"
+        print(f"warning: {message}", file=sys.stderr)
+    if guess.unsure:
+        layers = "1 layer is" if len(guess.unsure) == 1 else f"{len(guess.unsure):,} layers are"
+        message = f"{layers} in doubt and may be wrong: look at the remarks in {path}, mend it, and import with --map"
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def _hint(spec: str, tried: str, checkpoint: Path, name_map: NameMap | None) -> None:

@@ -115,9 +115,16 @@ class View:
 
     def own(self, rows: Indices, columns: Indices) -> Numbers:
         """What is around, numbers, and the name, for pairs of positions."""
+        return self.placed(rows, columns) + self.counted(rows, columns)
+
+    def placed(self, rows: Indices, columns: Indices) -> Numbers:
+        """What is around, and the name, for pairs of positions."""
         around = _agreement(self, self.around, *self.evidence.containers, rows, columns)
-        numbered = _agreement(self, self.numbered, *self.evidence.cousins, rows, columns)
-        return AROUND * around + NUMBERED * numbered + CALLED * self.evidence.called[rows, columns]
+        return AROUND * around + CALLED * self.evidence.called[rows, columns]
+
+    def counted(self, rows: Indices, columns: Indices) -> Numbers:
+        """How the numbers of lists beside each other agree, for pairs of positions."""
+        return NUMBERED * _agreement(self, self.numbered, *self.evidence.cousins, rows, columns)
 
     def beside(self, rows: Indices, columns: Indices) -> Numbers:
         """Whether the layers before and after are matched with those before and after."""

@@ -33,6 +33,7 @@ _ALIASES = {
 _SYNONYMS = {"downsample": "shortcut", "skip": "shortcut", "proj": "shortcut", "norm": "bn", "batchnorm": "bn"}
 _WORD = re.compile(r"[a-z]+|\d+")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SAYS_NOTHING = re.compile(r"(?:(?:conv|bn|norm|prelu|relu|act|layer|block|unit|module)[\d_.]*)+|\d+")
 _KIND_OF_LAYER = re.compile(r"conv_transpose|depthwise|batchnorm|conv|norm|prelu|act|bn")
 
 
@@ -71,6 +72,11 @@ class Layer:
         found = _WORD.findall(_CAPITAL.sub(" ", self.path).lower())
         parts = (part for part in self.path.lower().split(".") if len(_WORD.findall(part)) > 1)
         return frozenset(_SYNONYMS.get(word, word) for word in (*found, *parts))
+
+    @cached_property
+    def terms(self) -> frozenset[str]:
+        """The words of the path that say more than what kind of layer it is, or which of several."""
+        return frozenset(word for word in self.words if not _SAYS_NOTHING.fullmatch(word))
 
 
 def gathered(shapes: Mapping[str, Shape]) -> list[Layer]:
@@ -129,6 +135,11 @@ def cousins(layers: Sequence[Layer]) -> list[list[str]]:
             for position in members:
                 found[position] += [f"{parent}:{name}:{number}" for name in names]
     return found
+
+
+def unnumbered(part: str) -> str:
+    """What the list is called that a part of a path is an item of: `conv12d` and `bn12d` are items of one."""
+    return re.sub(r"\d+", "#", _KIND_OF_LAYER.sub("", part.lower()))
 
 
 def numbers(text: str) -> Number:

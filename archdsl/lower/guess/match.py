@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from archdsl.lower.guess.align import common, pairing
 from archdsl.lower.guess.evidence import BESIDE, Candidates, Evidence, Indices, Scores, View
 from archdsl.lower.guess.layers import STATISTICS, Kind, Layer, by_kind, natural
-from archdsl.lower.guess.order import orders
-from archdsl.lower.guess.swaps import Tally, exchanged, in_one_list, refined
+from archdsl.lower.guess.order import HABITS, PROVEN, Rule, orders
+from archdsl.lower.guess.proof import unproven
+from archdsl.lower.guess.swaps import Tally, exchanged, refined
 
 ROUNDS = 5
 BETTER = 1.005
 """By how much another order must explain more than the one before it to be believed."""
+BENT = 1.08
+"""The same for an order that bends to the match, and so explains more whether it is right or not."""
 MARGIN = 0.02
 """Two layers that could change places for less than this are told apart by too little."""
 
@@ -42,14 +45,19 @@ def matched(theirs: Sequence[Layer], ours: Sequence[Layer], auxiliary: frozenset
     candidates = _candidates(*kinds, auxiliary)
     as_made = list(range(len(theirs)))
     by_name = sorted(as_made, key=lambda i: natural(theirs[i].path))
-    found = [_Search(evidence, candidates, by_name)]
+    bent = _Search(evidence, candidates, by_name, HABITS)
     if ordered:
-        found = [_Search(evidence, candidates, as_made, fixed=True), _Search(evidence, candidates, as_made), *found]
-    best = found[0]
-    for search in found[1:]:
-        best = search if search.weight > BETTER * best.weight else best
+        best = _best(_Search(evidence, candidates, as_made), _Search(evidence, candidates, as_made, HABITS), by=BETTER)
+        best = _best(best, bent, by=BETTER)
+    else:
+        best = _best(_Search(evidence, candidates, by_name, PROVEN), bent, by=BENT)
     best.refine(ordered)
-    return Matched(best.match, frozenset(best.alone()), best.unsure(ordered))
+    unsure = best.unsure() if ordered else unproven(theirs, ours, kinds[0], best.match)
+    return Matched(best.match, frozenset(best.alone()), unsure)
+
+
+def _best(first: _Search, second: _Search, *, by: float) -> _Search:
+    return second if second.weight > by * first.weight else first
 
 
 def _candidates(theirs: Sequence[Kind], ours: Sequence[Kind], auxiliary: frozenset[int]) -> Candidates:
@@ -63,13 +71,15 @@ def _candidates(theirs: Sequence[Kind], ours: Sequence[Kind], auxiliary: frozens
 
 
 class _Search:
-    """One search, from one order of the foreign layers; where that is not `fixed`, better ones are looked for."""
+    """One search, from one order of the foreign layers, in which better ones are looked for by some `rules`, if any."""
 
-    def __init__(self, evidence: Evidence, candidates: Candidates, order: list[int], *, fixed: bool = False) -> None:
-        self.evidence, self.candidates, self.order = evidence, candidates, order
+    def __init__(
+        self, evidence: Evidence, candidates: Candidates, order: list[int], rules: Sequence[Rule] = ()
+    ) -> None:
+        self.evidence, self.candidates, self.order, self.rules = evidence, candidates, order, rules
         self.match = self._by_turn()
         for _ in range(ROUNDS):
-            if not fixed:
+            if self.rules:
                 self.order = self._likeliest()
                 self.match = self._by_turn()
             improved = self._improved()
@@ -100,7 +110,7 @@ class _Search:
     def _likeliest(self) -> list[int]:
         """The order in which most layers line up with ours."""
         theirs, ours = self.evidence.kinds
-        found = orders(self.evidence.theirs, self.match, self.evidence.certainty.tolist())
+        found = orders(self.evidence.theirs, self.match, self.evidence.certainty.tolist(), self.rules)
         return max(found, key=lambda order: len(common([theirs[i] for i in order], ours)))
 
     def _improved(self) -> dict[int, int]:
@@ -143,17 +153,16 @@ class _Search:
         """Layers that no other has the shapes of."""
         return [there[0] for there, here in self.candidates.values() if len(there) == len(here) == 1]
 
-    def unsure(self, ordered: bool) -> dict[int, int]:
-        """Layers that could as well be another of ours, and which. The order proves something if the file has it."""
+    def unsure(self) -> dict[int, int]:
+        """Layers that could as well be another of ours, and which, where the order of the file proves something."""
         found: dict[int, int] = {}
         for exchange in self.refined.turned:
             found |= exchanged(self.match, exchange)
         for exchange, loss in self.refined.losses.items():
-            order = loss.order if ordered or in_one_list(self.evidence.theirs, exchange) else 0.0
-            if loss.own + order < MARGIN * len(exchange):
+            if loss.own + loss.order < MARGIN * len(exchange):
                 found |= exchanged(self.match, exchange)
         for rows, here, scores, chosen in self._weighed():
-            for x, y in _rivals(scores.total if ordered else scores.own, chosen).items():
+            for x, y in _rivals(scores.total, chosen).items():
                 found[rows[x]] = here[y]
         return found
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations, product
+from math import inf
 
-from archdsl.lower.guess.layers import Layer, numbers
+from archdsl.lower.guess.layers import Layer, Number, numbers, unnumbered
+
+Places = dict[str, float]
+"""Where each part of a path stands among our layers, by name."""
 
 
 @dataclass
@@ -23,11 +29,31 @@ class _Branch:
             yield from branch.layers()
 
 
-def orders(layers: Sequence[Layer], places: Mapping[int, int], certainty: Sequence[float]) -> list[list[int]]:
-    """Orders worth a try, each of all layers: what stands together stays together, and lists keep their numbers.
+@dataclass(frozen=True)
+class _Known:
+    """The places of the layers of ours that foreign ones are matched with, and how certain each foreign one is."""
 
-    Other parts of a path follow each other as the layers of ours do that theirs are matched with (`places`), or by the
-    numbers in their names.
+    places: Mapping[int, int]
+    certainty: Sequence[float]
+
+    def middle(self, branch: _Branch, *, proven: bool = False) -> float:
+        """The mean place of a branch's layers, certain ones counting more, or only those alone of their kind."""
+        layers = (i for i in branch.layers() if i in self.places and (self.certainty[i] == 1 or not proven))
+        found = [(self.certainty[i] ** 2, self.places[i]) for i in layers]
+        total = sum(weight for weight, _ in found)
+        return sum(weight * place for weight, place in found) / total if total else inf
+
+
+Rule = Callable[[Sequence[_Branch], _Known], Mapping[str, tuple[float, ...]]]
+"""Sort keys for the parts that follow one part of a path, by name."""
+
+
+def orders(
+    layers: Sequence[Layer], places: Mapping[int, int], certainty: Sequence[float], rules: Sequence[Rule]
+) -> list[list[int]]:
+    """Orders by each rule, each of all layers: what stands together stays together, and lists keep their numbers.
+
+    `places` has ours that theirs are matched with.
     """
     root = _Branch()
     for position, layer in enumerate(layers):
@@ -35,32 +61,75 @@ def orders(layers: Sequence[Layer], places: Mapping[int, int], certainty: Sequen
         for part in layer.path.split("."):
             branch = branch.inner.setdefault(part, _Branch(part))
         branch.layer = position
-    return [list(_flat(root, places, certainty, by_number)) for by_number in (False, True)]
+    known = _Known(places, certainty)
+    return [list(_flat(root, known, rule)) for rule in rules]
 
 
-def _flat(branch: _Branch, places: Mapping[int, int], certainty: Sequence[float], by_number: bool) -> Iterator[int]:
+def _flat(branch: _Branch, known: _Known, rule: Rule) -> Iterator[int]:
     if branch.layer is not None:
         yield branch.layer
     parts = list(branch.inner.values())
     if all(part.name.isdigit() for part in parts):
         parts.sort(key=lambda part: int(part.name))
     else:
-        middles = {part.name: _middle(part, places, certainty) for part in parts}
-        half = len(certainty) / 2
-        parts.sort(
-            key=lambda part: (_numbered(part.name, middles[part.name] > half) if by_number else (), middles[part.name])
-        )
+        found = rule(parts, known)
+        parts.sort(key=lambda part: found[part.name])
     for part in parts:
-        yield from _flat(part, places, certainty, by_number)
+        yield from _flat(part, known, rule)
 
 
-def _numbered(name: str, late: bool) -> tuple[float, ...]:
+def _placed(parts: Sequence[_Branch], known: _Known) -> dict[str, tuple[float, ...]]:
+    return {part.name: (known.middle(part),) for part in parts}
+
+
+def _numbered(parts: Sequence[_Branch], known: _Known) -> dict[str, tuple[float, ...]]:
     """Names without a number stand before or after all that have one, as their place is early or late."""
-    return numbers(name) or ((float("inf"),) if late else ())
+    half = len(known.certainty) / 2
+    late = {part.name: (inf,) if known.middle(part) > half else () for part in parts}
+    return {part.name: (*(numbers(part.name) or late[part.name]), known.middle(part)) for part in parts}
 
 
-def _middle(branch: _Branch, places: Mapping[int, int], certainty: Sequence[float]) -> float:
-    """The mean place of a branch's layers, the certain ones counting more."""
-    found = [(certainty[i] ** 2, places[i]) for i in branch.layers() if i in places]
-    total = sum(weight for weight, _ in found)
-    return sum(weight * place for weight, place in found) / total if total else float("inf")
+def _directed(parts: Sequence[_Branch], known: _Known) -> dict[str, tuple[float, ...]]:
+    """Items of a list whose place nothing proves stand between those of its items whose place is proven."""
+    lists: dict[tuple[str, int], dict[Number, list[_Branch]]] = defaultdict(lambda: defaultdict(list))
+    for part in parts:
+        lists[unnumbered(part.name), len(numbers(part.name))][numbers(part.name)].append(part)
+    found: dict[str, tuple[float, ...]] = {}
+    for items in lists.values():
+        proven = {number: min(known.middle(part, proven=True) for part in same) for number, same in items.items()}
+        assumed = {number: min(known.middle(part) for part in same) for number, same in items.items()}
+        between = _between({n: place for n, place in proven.items() if place < inf}, assumed)
+        found |= {part.name: (*between[n], known.middle(part)) for n, same in items.items() for part in same}
+    return found
+
+
+def _between(proven: Mapping[Number, float], assumed: Mapping[Number, float]) -> dict[Number, tuple[float, float]]:
+    """A key for every item: the place of an item that is proven, and its own turn before or after that."""
+    directions = directions_of(proven)
+    order = sorted(assumed, key=lambda number: [sign * n for sign, n in zip(directions, number, strict=False)])
+    if not proven or len(order) < 2:
+        return {number: (place, 0.0) for number, place in assumed.items()}
+    anchors = [turn for turn, number in enumerate(order) if number in proven]
+    found = {}
+    for turn, number in enumerate(order):
+        later = [anchor for anchor in anchors if anchor >= turn] or anchors[-1:]
+        found[number] = proven[order[later[0]]], float(turn - later[0])
+    return found
+
+
+def directions_of(proven: Mapping[Number, float]) -> tuple[int, ...]:
+    """Which way each number of a list runs, 1 or -1: the signs that agree with most pairs of proven places."""
+    width = max(map(len, proven), default=0)
+    pairs = list(combinations(proven.items(), 2))
+
+    def agreement(signs: tuple[int, ...]) -> int:
+        def later(a: Number, b: Number) -> bool:
+            return [s * n for s, n in zip(signs, a, strict=True)] > [s * n for s, n in zip(signs, b, strict=True)]
+
+        return sum(later(a, b) == (at > to) for (a, at), (b, to) in pairs)
+
+    return max(product((1, -1), repeat=width), key=agreement)
+
+
+HABITS: tuple[Rule, ...] = (_placed, _numbered)
+PROVEN: tuple[Rule, ...] = (_directed,)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,19 +19,27 @@ from archdsl.lower.guess.layers import COUNTER, STATISTICS, Layer, gathered
 from archdsl.lower.guess.match import matched
 
 
+class Doubt(NamedTuple):
+    """What a foreign layer was taken for, another of ours that fits as well, and the shapes of the tensors in it."""
+
+    ours: str
+    other: str
+    shapes: str
+
+
 @dataclass(frozen=True)
 class Proposal:
     """A name map's text, and how far it can be trusted.
 
-    `layers` were matched, `alone` of them because nothing else has their shapes; `unsure` has, for a foreign layer,
-    ours and another of ours that fits as well.
+    `layers` were matched, `alone` of them because nothing else has their shapes; `unsure` are those of which nothing
+    proves that they are what they were taken for.
     """
 
     text: str
     layers: int
     alone: int
     ordered: bool
-    unsure: Mapping[str, tuple[str, str]]
+    unsure: Mapping[str, Doubt]
 
 
 def propose(graph: Graph, foreign: Mapping[str, Tensor], *, ordered: bool) -> Proposal:
@@ -45,9 +54,17 @@ def propose(graph: Graph, foreign: Mapping[str, Tensor], *, ordered: bool) -> Pr
     ours = gathered({name: spec.shape for name, spec in layout(graph).items()})
     found = matched(theirs, ours, _auxiliary(graph, ours), ordered=ordered)
     pairs = [(theirs[i], ours[j]) for i, j in sorted(found.pairs.items(), key=lambda pair: pair[1])]
-    unsure = {theirs[i].path: (ours[found.pairs[i]].path, ours[j].path) for i, j in found.unsure.items()}
+    unsure = {
+        theirs[i].path: Doubt(ours[found.pairs[i]].path, ours[j].path, _shapes(theirs[i]))
+        for i, j in found.unsure.items()
+    }
     text = "\n".join(_lines(graph, pairs, repeated, unsure)) + "\n"
     return Proposal(text, len(pairs), len(found.alone), ordered, unsure)
+
+
+def _shapes(layer: Layer) -> str:
+    """The shapes of a layer, each once."""
+    return ", ".join(dict.fromkeys(str(list(shape)) for shape in layer.shapes.values()))
 
 
 def _repeated(foreign: Mapping[str, Tensor]) -> list[str]:
@@ -75,16 +92,19 @@ def _lines(
     graph: Graph,
     pairs: list[tuple[Layer, Layer]],
     repeated: Iterable[str],
-    unsure: Mapping[str, tuple[str, str]],
+    unsure: Mapping[str, Doubt],
 ) -> Iterator[str]:
-    yield f"# Proposed by `archdsl weights import --guess` for {graph.name}. Remarks say where another fits too."
+    yield f"# Proposed by `archdsl weights import --guess` for {graph.name}."
+    if unsure:
+        yield f"# In doubt: {len(unsure)} of {len(pairs)} layers, each marked with another of ours that fits as well."
     yield ""
     yield f"ignore = {json.dumps([f'*.{COUNTER}', *map(glob.escape, repeated)])}"
     yield from _fill(graph, pairs)
     yield ""
     yield "[names]"
     for theirs, ours in pairs:
-        remark = f"  # or {unsure[theirs.path][1]}" if theirs.path in unsure else ""
+        doubt = unsure.get(theirs.path)
+        remark = f"  # or {doubt.other}: both are {doubt.shapes}" if doubt else ""
         for rule in _rules(theirs, ours):
             yield rule + remark
 

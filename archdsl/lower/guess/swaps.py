@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from archdsl.lower.guess.evidence import BESIDE, Candidates, Evidence, Indices, Numbers, View, turns_of
 from archdsl.lower.guess.layers import Kind, Layer, Number, alike, containers, cousins, lists
+
+T = TypeVar("T")
 
 Exchange = tuple[tuple[int, int], ...]
 """Pairs of foreign layers of one kind that change places, all at once."""
@@ -31,19 +33,33 @@ class Loss:
 
 @dataclass(frozen=True)
 class Tally:
-    """What speaks for a match as a whole. `turns` are orders to be believed alike: places of foreign layers."""
+    """What a match is judged by. `turns` are orders to be believed alike: places of foreign layers."""
 
     evidence: Evidence
     candidates: Candidates
     turns: Sequence[Indices]
 
-    def of(self, match: Mapping[int, int]) -> Numbers:
-        """What is around and names, and the order."""
+
+class _Case:
+    """What speaks for a match as a whole."""
+
+    def __init__(self, tally: Tally, match: Mapping[int, int]) -> None:
+        self.match = match
         rows, columns = (np.array(list(side), np.intp) for side in (match, match.values()))
-        views = [View(self.evidence, match, turn) for turn in self.turns]
+        views = [View(tally.evidence, match, turn) for turn in tally.turns]
         order = [BESIDE * view.beside(rows, columns).sum() for view in views]
-        order += [turns_of(match, self.candidates, turn) for turn in self.turns]
-        return np.array([views[0].own(rows, columns).sum(), sum(order) / len(views)])
+        order += [turns_of(match, tally.candidates, turn) for turn in tally.turns]
+        self.view, self.order = views[0], float(sum(order)) / len(views)
+        self.placed = float(self.view.placed(rows, columns).sum())
+
+    def of(self, moved: Exchange) -> Numbers:
+        """What is around and names, and the order.
+
+        Numbers count for what is moved: a chance agreement of two would be one for all that stands under them.
+        """
+        rows = np.array(sorted({i for pair in moved for i in pair}), np.intp)
+        columns = np.array([self.match[int(i)] for i in rows], np.intp)
+        return np.array([self.placed + self.view.counted(rows, columns).sum(), self.order])
 
 
 @dataclass(frozen=True)
@@ -57,26 +73,26 @@ class Refined:
 
 def refined(tally: Tally, match: dict[int, int]) -> Refined:
     """The match with groups exchanged where that explains more."""
-    tries = list(exchanges(tally.evidence, match))
-    now, losses = tally.of(match), {}
+    tries, losses = list(exchanges(tally.evidence, match)), {}
+    case = _Case(tally, match)
     for _ in range(ROUNDS):
-        before = match
+        before = case
         for exchange in tries:
-            other = match | exchanged(match, exchange)
-            loss = now - (value := tally.of(other))
+            other = _Case(tally, {**case.match, **exchanged(case.match, exchange)})
+            loss = case.of(exchange) - other.of(exchange)
             losses[exchange] = Loss(*map(float, loss))
             if loss.sum() < -1e-6:
-                match, now = other, value
-        if match is before:
+                case = other
+        if case is before:
             break
-    return _realigned(Refined(match, losses, []), tally)
+    return _realigned(Refined(dict(case.match), losses, []), tally)
 
 
 def _realigned(found: Refined, tally: Tally) -> Refined:
     """With lists turned round where the names gain: an order that is proved wrong beside them says nothing of them."""
     for exchange in reversals(tally.evidence, found.match):
         other = found.match | exchanged(found.match, exchange)
-        if tally.of(other)[0] > tally.of(found.match)[0]:
+        if _Case(tally, other).of(exchange)[0] > _Case(tally, found.match).of(exchange)[0]:
             found = Refined(other, found.losses, [*found.turned, exchange])
     return found
 
@@ -86,16 +102,10 @@ def exchanged(match: Mapping[int, int], exchange: Exchange) -> dict[int, int]:
     return {i: match[j] for pair in exchange for i, j in (pair, pair[::-1])}
 
 
-def in_one_list(layers: Sequence[Layer], exchange: Exchange) -> bool:
-    """Whether nothing but a number tells what changes places apart: the numbers' order is that of the layers."""
-    plain = (re.sub(r"\d+", "#", layers[i].path) == re.sub(r"\d+", "#", layers[j].path) for i, j in exchange)
-    return all(plain)
-
-
 def exchanges(evidence: Evidence, match: Mapping[int, int]) -> Iterator[Exchange]:
     """What is worth a try: siblings in the tree of names, items of lists, and neighbours of one kind."""
     kinds = evidence.kinds[0]
-    found: dict[Exchange, None] = {}
+    found: dict[Exchange, None] = dict.fromkeys(_companions(evidence, match))
     for parent, siblings in _families(evidence.theirs, match).items():
         same: dict[tuple[Kind, ...], list[list[int]]] = defaultdict(list)
         for group in siblings:
@@ -109,7 +119,26 @@ def exchanges(evidence: Evidence, match: Mapping[int, int]) -> Iterator[Exchange
     yield from filter(None, found)
 
 
-def _near(groups: list[list[int]]) -> Iterator[tuple[list[int], list[int]]]:
+def _companions(evidence: Evidence, match: Mapping[int, int]) -> Iterator[Exchange]:
+    """Two layers of one kind with what stands beside each, wherever both are: all of like kind that can follow."""
+    kinds, paths = evidence.kinds[0], [layer.path for layer in evidence.theirs]
+    beside: dict[str, list[int]] = defaultdict(list)
+    for i in match:
+        beside[paths[i].rpartition(".")[0]].append(i)
+    for holders in _holders(match, kinds, paths).values():
+        for first, second in _near(holders):
+            yield _exchange(beside[first], beside[second], kinds)
+
+
+def _holders(match: Mapping[int, int], kinds: Sequence[Kind], paths: Sequence[str]) -> dict[Kind, list[str]]:
+    """For each kind, the paths under which one layer of it stands."""
+    found: dict[Kind, Counter[str]] = defaultdict(Counter)
+    for i in match:
+        found[kinds[i]][paths[i].rpartition(".")[0]] += 1
+    return {kind: [path for path, count in paths.items() if count == 1 and path] for kind, paths in found.items()}
+
+
+def _near(groups: list[T]) -> Iterator[tuple[T, T]]:
     yield from combinations(groups, 2) if len(groups) <= SHORT else pairwise(groups)
 
 
