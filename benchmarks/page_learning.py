@@ -20,6 +20,7 @@ def sections(folder: Path) -> list[tuple[str, Iterator[str]]]:
         ("### A training step against RegSeg's official loop", steps(folder)),
         ("### Weights of others on CamVid's test split", foreign(folder)),
         ("### Search: rates that are known", planted(folder)),
+        ("### Search: the bound on random specs", bound(folder)),
         ("### Search: what a step costs", price(folder)),
         ("### Search: found rates against others", use(folder)),
     ]
@@ -118,6 +119,20 @@ def planted(folder: Path) -> Iterator[str]:
             yield from ("", f"{part}: " + ", ".join(f"{name} {value}" for name, value in counts.items()) + ".")
 
 
+def bound(folder: Path) -> Iterator[str]:
+    found = next(iter(_read(folder, "searched_specs.json")), None)
+    if found is None:
+        yield "Not yet run: `python benchmarks/searched_specs.py --json benchmarks/results/searched_specs.json`."
+        return
+    refused = ", ".join(f"{code} {number:,}" for code, number in found["refused"].items())
+    yield f"`{found['command']}`, torch {found['machine']['torch']}, one thread, {found['date']}."
+    yield ""
+    yield (
+        f"{found['searched']:,} random specs searched with random preferences: **{found['violations']} answers** over "
+        f"the bound or with a hole. Refused on the way, by code: {refused}."
+    )
+
+
 def price(folder: Path) -> Iterator[str]:
     found = _read(folder, "search_step.json")
     if not found:
@@ -133,6 +148,15 @@ def price(folder: Path) -> Iterator[str]:
             f"({times['per weight step, nothing pruned']:.2f} without pruning), and {one['memory_over_training']:.2f} "
             "times the memory."
         )
+        answer = one["time_to_answer_in_trainings"]
+        yield ""
+        yield (
+            f"Time to the answer, in plain trainings of as many steps: {answer['search']:.1f} for the search itself, "
+            f"{answer['with a neighbourhood that holds']:.1f} with a look at its neighbours that finds nothing better, "
+            f"{answer['with every round']:.1f} with every round of it."
+        )
+        if "cuda" not in one["machine"]["device"]:
+            yield from ("", "Not yet run on a GPU.")
 
 
 def use(folder: Path) -> Iterator[str]:

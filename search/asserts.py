@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from archdsl.search.space import Rate, assignment, with_rates
+from archdsl.search.write_back import edited
 
 from archdsl.analyses.assertions import asked_values, holds
 from archdsl.analyses.once import Analyses
-from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.diagnostics import ArchError, Diagnostic, Diagnostics
+from archdsl.elaborate.files import BlockDef
+from archdsl.elaborate.network import Elaboration
 from archdsl.ir.graph import Graph
 from archdsl.lang import tree as t
 from archdsl.lang.walk import names_in, walk
@@ -37,10 +40,15 @@ class Asserts:
 
     def _elaborates(self, values: Values) -> bool:
         """Whether the asserts hold that need values alone, and are checked as the text is read."""
-        elaboration, diagnostics = self.network.spec.elaborate(
-            self.network.name, self.network.settings, _choices(self.rates, values)
-        )
+        elaboration, diagnostics = self._read(values)
         return elaboration is not None and not diagnostics.failed
+
+    def _read(self, values: Values) -> tuple[Elaboration | None, Diagnostics]:
+        """The text with these rates, read anew as far as that is needed."""
+        network = self.network
+        if all(rate.variable is not None for rate in self.rates):
+            return network.spec.elaborate(network.name, network.settings, _choices(self.rates, values))
+        return network.spec.reread(edited(network, self.rates, values)).elaborate(network.name, network.settings)
 
     def check(self) -> None:
         """Raises ArchError E1103 for an equality that a searched rate can change."""
@@ -58,23 +66,23 @@ class Asserts:
                 yield from self._failing(values)
 
     def _failing(self, values: Values) -> Iterator[t.Assert]:
-        _, diagnostics = self.network.spec.elaborate(
-            self.network.name, self.network.settings, _choices(self.rates, values)
-        )
-        failed = {(d.span.start, d.span.end) for d in diagnostics.items if d.code == "E0601" and d.span is not None}
-        for statement in _statements(self.network):
-            if _is_equality(statement) and (statement.span.start, statement.span.end) in failed:
+        elaboration, diagnostics = self._read(values)
+        failed = {d.span.start for d in diagnostics.items if d.code == "E0601" and d.span is not None}
+        again = _statements(None if elaboration is None else elaboration.definition)
+        # where the text is another, its statements stand in the same order
+        for statement, read in zip(_statements(self.network.elaboration.definition), again, strict=True):
+            if _is_equality(statement) and read.span.start in failed:
                 yield statement
 
 
 def _asserts_values(network: Network) -> bool:
     """Whether the network's own text asserts anything that is decided by values alone."""
     deferred: set[t.Assert] = {assertion.statement for assertion in network.elaboration.assertions}
-    return any(names_in(s.condition) and s not in deferred for s in _statements(network))
+    own = _statements(network.elaboration.definition)
+    return any(names_in(s.condition) and s not in deferred for s in own)
 
 
-def _statements(network: Network) -> list[t.Assert]:
-    definition = network.elaboration.definition
+def _statements(definition: BlockDef | None) -> list[t.Assert]:
     return [] if definition is None else [node for node in walk(definition.tree) if isinstance(node, t.Assert)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 TIE = 0.5
-"""Points of mIoU (or accuracy) inside which nothing is claimed, whatever the interval."""
+"""Points of mIoU (or accuracy): a difference that may be as small is none."""
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Student's t at 97.5 %, by degrees of freedom from 1."""
 _NORMAL = 1.96
@@ -28,8 +28,9 @@ class Claim:
 def claim(ours: Sequence[float], theirs: Sequence[float], tie: float = TIE) -> Claim:
     """Compares scores in points that are paired by seed: Student's interval of the mean difference.
 
-    A gain is claimed when the interval is above zero and the mean above `tie`; likewise a loss. One pair has no
-    interval, and is a tie. Raises ValueError for sequences of different lengths or none.
+    A gain is claimed when the whole interval is above `tie`, a loss when it is below `-tie`: what may be half a point
+    is called a tie, however sure it is that it is not nothing. One pair has no interval, and is a tie. Raises
+    ValueError for sequences of different lengths or none.
     """
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     if not differences:
@@ -43,6 +44,6 @@ def claim(ours: Sequence[float], theirs: Sequence[float], tie: float = TIE) -> C
 
 
 def _verdict(mean: float, half: float, tie: float) -> Verdict:
-    if abs(mean) <= tie or abs(mean) <= half:
+    if abs(mean) - half <= tie:
         return "tie"
     return "gain" if mean > 0 else "loss"

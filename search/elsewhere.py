@@ -1,8 +1,10 @@
-"""Rates that `--rates all` cannot take, as they stand in another file than the spec; and what to write instead."""
+"""Rates that `--rates all` cannot take, as they stand in another file or decide more; and what to write instead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from archdsl.search.space import Rate
 
 from archdsl.diagnostics import Frame, Source
 from archdsl.elaborate.files import BlockDef
@@ -17,25 +19,35 @@ _NAMES = ("dilation", "rate", "rates")
 def elsewhere(network: Network, nodes: Iterable[Node]) -> list[str]:
     """A line for each call in the spec's file whose layers have their rates from another."""
     assert network.spec.file is not None
-    own = network.spec.file.source
-    said = [_said(network, node, own) for node in nodes]
-    return list(dict.fromkeys(said))
+    said: dict[str, list[str]] = {}
+    for node in nodes:
+        said.setdefault(_said(network, node, network.spec.file.source), []).append(node.name)
+    return [f"{line} ({_some(names)})" for line, names in said.items()]
+
+
+def decides_more(rates: Iterable[Rate]) -> list[str]:
+    """A line for each number of the spec's file that is a rate and something else besides."""
+    return [f"line {one.span.line}: `{one.start}` decides more than dilations ({_some(one.nodes)})" for one in rates]
+
+
+def _some(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _said(network: Network, node: Node, own: Source) -> str:
     frames = () if node.origin is None else node.origin.frames
     here = max((i for i, frame in enumerate(frames) if frame.span.source is own), default=None)
     if here is None:
-        return f"{node.name} has its rate from another file"
+        return "its rate is from another file"
     span = frames[here].span
-    call = own.text[span.start : span.end].replace("\n", " ")
-    return f"line {span.line}: `{call}` has its rate from elsewhere; {_mend(network, frames[here + 1 :], node)}"
+    call = " ".join(own.text[span.start : span.end].split())
+    return f"line {span.line}: `{call}` has its rate from elsewhere; {_mend(network, frames[here + 1 :])}"
 
 
-def _mend(network: Network, inner: tuple[Frame, ...], node: Node) -> str:
+def _mend(network: Network, inner: tuple[Frame, ...]) -> str:
     definition = None if not inner or network.spec.file is None else network.spec.file.names.get(inner[0].block)
     if not isinstance(definition, BlockDef):
-        return f"write its dilation as a number ({node.op} of {node.name})"
+        return "write its dilation as a number"
     for param in definition.tree.params:
         if param.default is not None and (_is_rate(param.type) or param.name.text in _NAMES):
             span = param.default.span

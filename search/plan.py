@@ -10,9 +10,11 @@ from typing import Literal
 from archdsl.search.asserts import Asserts
 from archdsl.search.bound import Bounds, Rule, map_caps, over_bound
 from archdsl.search.decode import Rates
+from archdsl.search.elsewhere import decides_more, elsewhere
 from archdsl.search.latency import Budget
 from archdsl.search.methods import METHODS
 from archdsl.search.space import Rate, all_rates, assignment, marked_rates, with_rates
+from archdsl.search.trial import rates_alone, tied_as_needed
 from archdsl.search.write_back import write_back
 
 from archdsl.diagnostics import ArchError, Diagnostic, Frame
@@ -21,6 +23,8 @@ from archdsl.ir.graph import Graph, Node
 from archdsl.network import Network
 
 RANDOM = "random"
+SHOWN = 8
+"""Lines of an error about rates that cannot be searched."""
 Which = Literal["marked", "all"]
 
 
@@ -61,10 +65,9 @@ class Plan:
     ) -> None:
         """`budget` makes one for the rates that are searched."""
         self.network, self.wish = network, wish
-        self.rates, self.elsewhere = _chosen(network, wish)
+        self.rates, self.left_out = _chosen(network, wish)
         if not self.rates:
-            help_ = "write `search(2 in 1..18)` for a rate, or search every rate of the file with --rates all"
-            raise ArchError([Diagnostic("E1105", f"nothing in {network.name} is marked to be searched", help=help_)])
+            raise ArchError([_nothing(network, wish, self.left_out)])
         self.budget = None if budget is None else budget(self.rates)
         self.asserts = Asserts(network, self.rates)
         self.asserts.check()
@@ -133,7 +136,17 @@ def searched_rates(network: Network) -> list[Rate]:
     return rates
 
 
-def _chosen(network: Network, wish: Wish) -> tuple[list[Rate], list[Node]]:
+def _chosen(network: Network, wish: Wish) -> tuple[list[Rate], list[str]]:
+    """The rates that are searched, and a line for each that is not."""
+    if wish.rates == "marked":
+        return marked_rates(network), []
+    found, others = all_rates(network, untie=wish.untie)
+    kept, left = rates_alone(network, tied_as_needed(network, found))
+    return kept, [*decides_more(left), *elsewhere(network, others)]
+
+
+def _nothing(network: Network, wish: Wish, left_out: Sequence[str]) -> Diagnostic:
     if wish.rates == "all":
-        return all_rates(network, untie=wish.untie)
-    return marked_rates(network), []
+        return Diagnostic("E1105", f"no rate of {network.name} can be searched", notes=tuple(left_out[:SHOWN]))
+    help_ = "write `search(2 in 1..18)` for a rate, or search every rate of the file with --rates all"
+    return Diagnostic("E1105", f"nothing in {network.name} is marked to be searched", help=help_)

@@ -9,7 +9,6 @@ from typing import Any
 
 from archdsl.search.claim import Claim, claim
 from archdsl.search.decode import Rates
-from archdsl.search.elsewhere import elsewhere
 from archdsl.search.plan import RANDOM
 from archdsl.search.searcher import Searcher
 from archdsl.search.space import labels
@@ -127,7 +126,7 @@ def remarks(searcher: Searcher) -> list[str]:
         said.append("the rates in the text are over their bound or the budget, and could not be the answer")
     if found == plan.start:
         said.append("nothing better than the rates in the text was found")
-    said += [f"not searched: {line}" for line in elsewhere(plan.network, plan.elsewhere)]
+    said += [f"not searched: {line}" for line in plan.left_out]
     said.append(_verdict(searcher))
     return said
 

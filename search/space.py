@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from archdsl.search.rounds import copies
+
 from archdsl.diagnostics import ArchError, Diagnostic, Severity, Span
 from archdsl.elaborate.values import Literal, Searched
 from archdsl.ir.graph import Graph, Node, Setting
@@ -14,6 +16,8 @@ from archdsl.network import Network
 
 LARGEST = 18
 """The largest rate that a rate written as a plain number may become."""
+TRIED = 64
+"""About as many values of marks are tried, as to whether they decide more than dilations."""
 _CONVOLUTIONS = ("conv", "depthwise")
 
 
@@ -47,11 +51,11 @@ def marked_rates(network: Network) -> list[Rate]:
             governed.setdefault(number, []).append(node)
     wrong = []
     rates = []
+    more = _deciding_more(network, governed)
     for number, variable in enumerate(network.elaboration.variables):
         nodes = governed.get(number, [])
-        others = _changed_otherwise(network, number, {node.name for node in nodes})
-        if not nodes or others or not all(_is_rate(node, number) for node in nodes):
-            wrong.append(_not_a_rate(variable.span, nodes, others))
+        if not nodes or number in more or not all(_is_rate(node, number) for node in nodes):
+            wrong.append(_not_a_rate(variable.span, nodes, number in more))
         else:
             names = tuple(node.name for node in nodes)
             rates.append(Rate(variable.span, names, variable.start, variable.domain, number))
@@ -64,13 +68,14 @@ def marked_rates(network: Network) -> list[Rate]:
 def all_rates(network: Network, *, untie: bool = False) -> tuple[list[Rate], list[Node]]:
     """Every rate, marked or written in the spec's own file, with candidates 1..18; and the nodes whose rate is not.
 
-    A number that several nodes read is one rate, unless `untie` gives each node its own.
+    A number that several nodes read is one rate; with `untie` each copy of a repetition and each round of a
+    comprehension has its own.
     """
     marked = marked_rates(network)
     taken = {name for rate in marked for name in rate.nodes}
     assert network.spec.file is not None
     text = network.spec.file.source
-    own: dict[tuple[str, int] | str, list[Node]] = {}
+    own: dict[tuple[int, int], list[Node]] = {}
     elsewhere = []
     for node in network.ir.nodes:
         if node.op not in _CONVOLUTIONS or node.name in taken or max(_kernel(node)) == 1:
@@ -79,15 +84,21 @@ def all_rates(network: Network, *, untie: bool = False) -> tuple[list[Rate], lis
         if span is None or span.source is not text or not _is_centred(node):
             elsewhere.append(node)
         else:
-            own.setdefault(node.name if untie else (span.path, span.start), []).append(node)
-    for nodes in own.values():
-        span = _written(nodes[0])
-        start = _dilation(nodes[0])[0]
-        assert span is not None
-        candidates = tuple(range(1, max(LARGEST, start) + 1))
-        marked.append(Rate(span, tuple(node.name for node in nodes), start, candidates))
+            own.setdefault((span.start, span.end), []).append(node)
+    repeats = copies(network) if untie else {}
+    for place, nodes in own.items():
+        count = repeats.get(place, 1)
+        each = len(nodes) // count if len(nodes) % count == 0 else len(nodes)
+        marked += [_plain(nodes[i : i + each]) for i in range(0, len(nodes), each)]
     order = {node.name: i for i, node in enumerate(network.ir.nodes)}
     return sorted(marked, key=lambda rate: order[rate.nodes[0]]), elsewhere
+
+
+def _plain(nodes: Sequence[Node]) -> Rate:
+    """A rate written as a plain number."""
+    span, start = _written(nodes[0]), _dilation(nodes[0])[0]
+    assert span is not None
+    return Rate(span, tuple(node.name for node in nodes), start, tuple(range(1, max(LARGEST, start) + 1)))
 
 
 def labels(rates: Sequence[Rate]) -> list[str]:
@@ -158,19 +169,28 @@ def _written(node: Node) -> Span | None:
     return None
 
 
-def _changed_otherwise(network: Network, number: int, governed: set[str]) -> bool:
-    """Whether another choice changes the network in anything but the rates of the governed nodes.
+def _deciding_more(network: Network, governed: Mapping[int, Sequence[Node]]) -> set[int]:
+    """The variables of which some choice changes the network in anything but the rates of the nodes they govern.
 
-    A choice that an assert forbids says nothing: asserts are constraints.
+    Each value is tried by all variables together first, of very many some. A choice that an assert forbids says
+    nothing: asserts are constraints.
     """
-    variable = network.elaboration.variables[number]
-    for other in reversed([value for value in variable.domain if value != variable.start]):
-        elaboration, diagnostics = network.spec.elaborate(network.name, network.settings, {number: other})
-        if elaboration is not None and elaboration.graph is not None:
-            return elaboration.graph.nodes != with_rates(network.ir, dict.fromkeys(governed, other)).nodes
-        if any(d.code != "E0601" for d in diagnostics.items if d.severity is Severity.ERROR):
-            return True
-    return False
+    variables = network.elaboration.variables
+    found: set[int] = set()
+    values = sorted({value for variable in variables for value in variable.domain})
+    for value in [*values[: -1 : 1 + len(values) // TRIED], *values[-1:]]:
+        able = [n for n, variable in enumerate(variables) if value in variable.domain and value != variable.start]
+        if _changes_more(network, dict.fromkeys(able, value), governed):
+            found |= {n for n in able if n not in found and _changes_more(network, {n: value}, governed)}
+    return found
+
+
+def _changes_more(network: Network, choices: Mapping[int, int], governed: Mapping[int, Sequence[Node]]) -> bool:
+    rates = {node.name: value for number, value in choices.items() for node in governed.get(number, ())}
+    elaboration, diagnostics = network.spec.elaborate(network.name, network.settings, choices)
+    if elaboration is not None and elaboration.graph is not None:
+        return elaboration.graph.nodes != with_rates(network.ir, rates).nodes
+    return any(d.code != "E0601" for d in diagnostics.items if d.severity is Severity.ERROR)
 
 
 def _not_a_rate(span: Span, nodes: list[Node], others: bool) -> Diagnostic:

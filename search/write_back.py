@@ -11,14 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from archdsl.search.rounds import Place, Rounds, repeated
 from archdsl.search.space import Rate, assignment, with_rates
 
-from archdsl.diagnostics import ArchError, Diagnostic, Diagnostics, Source, Span
-from archdsl.elaborate import arithmetic
-from archdsl.elaborate.expand import Expander
-from archdsl.elaborate.paths import Paths
-from archdsl.elaborate.scope import Scope
-from archdsl.elaborate.session import Session
+from archdsl.diagnostics import ArchError, Diagnostic, Severity, Source, Span
 from archdsl.elaborate.values import Range
 from archdsl.lang import tree as t
 from archdsl.lang.format import format_source
@@ -27,7 +23,6 @@ from archdsl.network import Network
 
 MARK = "# archdsl search:"
 
-Place = tuple[int, int]
 Values = Mapping[Place, tuple[int, ...]]
 """What each place of the text became, evaluation by evaluation; one value where all evaluations share it."""
 
@@ -36,8 +31,32 @@ def write_back(network: Network, rates: Sequence[Rate], values: Sequence[int], p
     """The network's text with `values` in place of `rates`, and `provenance` in a comment above the network.
 
     The result is read again and held against the graph with these rates. Raises ArchError (E1102) for a rate that
-    stands in another file, or in a construct that cannot hold the answer.
+    stands in another file, or in a text that cannot hold the answer.
     """
+    assert network.spec.file is not None
+    source, text = network.spec.file.source, edited(network, rates, values)
+    if format_source(source) == source.text:
+        text = format_source(Source(source.path, text))
+    text = _noted(text, network.name, provenance)
+    if not _holds(network, text, rates, values):
+        message = "the text with the rates that were found gives another network: they decide more than dilations"
+        raise ArchError([Diagnostic("E1102", message, rates[0].span if rates else None)])
+    return text
+
+
+def can_hold(network: Network, rates: Sequence[Rate], values: Sequence[int]) -> bool:
+    """Whether the text can hold these rates, and then says the network with them and nothing else.
+
+    What the text asserts is left aside.
+    """
+    try:
+        return _holds(network, edited(network, rates, values), rates, values)
+    except ArchError as error:
+        return all(d.code == "E0601" for d in error.diagnostics if d.severity is Severity.ERROR)
+
+
+def edited(network: Network, rates: Sequence[Rate], values: Sequence[int]) -> str:
+    """The text with the values, laid out as it was. Raises ArchError E1102 where it cannot hold them."""
     assert network.spec.file is not None
     source = network.spec.file.source
     wanted = _by_place(rates, values, source)
@@ -46,10 +65,6 @@ def write_back(network: Network, rates: Sequence[Rate], values: Sequence[int], p
     edits = [edit for entry in network.spec.file.tree.entries for edit in writer.edits(entry, wanted)]
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
-    if format_source(source) == source.text:
-        text = format_source(Source(source.path, text))
-    text = _noted(text, network.name, provenance)
-    _prove(network, text, rates, values)
     return text
 
 
@@ -74,12 +89,7 @@ class _Writer:
     """Goes through a network's tree along with the values that its places became."""
 
     def __init__(self, network: Network, source: Source) -> None:
-        assert network.spec.file is not None
-        self.text = source.text
-        scope = Scope(network.spec.file, dict(network.parameters), Paths("", "", False), is_network=True)
-        self.expander = Expander(Session(Diagnostics()), scope)
-        self.unrolled: dict[str, Any] = {}
-        """The variables of the rounds that are being written out."""
+        self.text, self.rounds = source.text, Rounds(network)
 
     def edits(self, node: t.Node, values: Values) -> Iterator[tuple[int, int, str]]:
         """Replacements (start, end, new text), each of an outermost expression that holds places."""
@@ -99,12 +109,13 @@ class _Writer:
         # a positional argument is no longer than the expression in it, which knows its marks
         if own is not None and isinstance(node, t.Expr):
             return self._number(node, own)
-        if isinstance(node, t.Name) and node.text in self.unrolled:
-            return _literal(self.unrolled[node.text], node.span)
-        if values and isinstance(node, t.Comprehension):
-            return self._comprehension(node, values)
-        if values and isinstance(node, t.Arithmetic):
-            return self._arithmetic(node, values)
+        if isinstance(node, t.Name) and node.text in self.rounds.bound:
+            return _literal(self.rounds.bound[node.text], node.span)
+        if any(len(own) > 1 for own in values.values()):
+            if isinstance(node, t.Comprehension):
+                return self._comprehension(node, values)
+            if (repetition := repeated(node)) is not None and not _inside(repetition[0], values):
+                return self._repetition(node, *repetition, values)
         return self._with_children(node, values)
 
     def _with_children(self, node: t.Node, values: Values) -> str:
@@ -128,50 +139,30 @@ class _Writer:
 
     def _comprehension(self, node: t.Comprehension, values: Values) -> str:
         """As it stands when every round has the same values, else a list of what its rounds give."""
-        rounds = list(self._rounds(node, 0))
+        rounds = self.rounds.of(node)
         chunks = _chunks(values, len(rounds), node.span)
         if all(chunk == chunks[0] for chunk in chunks):
             return self._with_children(node, chunks[0])
-        outer = self.unrolled
         elements = []
         for names, chunk in zip(rounds, chunks, strict=True):
-            self.unrolled = {**outer, **names}
-            elements.append(self.written(node.element, chunk))
-        self.unrolled = outer
+            with self.rounds.inside(names):
+                elements.append(self.written(node.element, chunk))
         return f"[{', '.join(elements)}]"
 
-    def _rounds(self, node: t.Comprehension, index: int) -> Iterator[dict[str, Any]]:
-        """What the clauses bind, round by round."""
-        scope = self.expander.scope.values
-        scope.update(self.unrolled)
-        if index == len(node.clauses):
-            yield {target.text: scope[target.text] for clause in node.clauses for target in clause.targets}
-            return
-        clause = node.clauses[index]
-        for item in arithmetic.iterate(self.expander.value(clause.iterable), clause.iterable.span):
-            self.expander.bind(clause.targets, item, clause.iterable.span)
-            if all(self.expander.condition(condition) for condition in clause.conditions):
-                yield from self._rounds(node, index + 1)
-
-    def _arithmetic(self, node: t.Arithmetic, values: Values) -> str:
+    def _repetition(self, node: t.Node, count: t.Expr, copied: t.Expr, values: Values) -> str:
         """`n * x`, written out where its copies differ, which they can after untying."""
-        repeats = len(node.rest) == 1 and node.rest[0][0] == "*" and not _inside(node.first, values)
-        if not repeats or all(len(own) == 1 for own in values.values()):
-            return self._with_children(node, values)
-        repeated = node.rest[0][1]
-        chunks = _chunks(values, int(self.expander.value(node.first)), node.span)
+        chunks = _chunks(values, self.rounds.count(count), node.span)
         if all(chunk == chunks[0] for chunk in chunks):
             return self._with_children(node, chunks[0])
-        items = repeated.items if isinstance(repeated, t.ListExpr) else (repeated,)
+        items = copied.items if isinstance(copied, t.ListExpr) else (copied,)
         return f"[{', '.join(self.written(item, chunk) for chunk in chunks for item in items)}]"
 
     def _in_loop(self, node: t.For, values: Values) -> Values:
         """The values of one round of a `for`, which has one text for all rounds."""
         inside = _inside(node.body, values)
-        if not inside:
+        if all(len(own) == 1 for own in inside.values()):
             return values
-        items = list(arithmetic.iterate(self.expander.value(node.iterable), node.iterable.span))
-        chunks = _chunks(inside, len(items), node.span)
+        chunks = _chunks(inside, self.rounds.rounds(node.iterable), node.span)
         differing = [place for place in inside if any(chunk[place] != chunks[0][place] for chunk in chunks)]
         if differing:
             span = next(inner.span for inner in walk(node) if (inner.span.start, inner.span.end) == differing[0])
@@ -235,12 +226,9 @@ def _heads(line: str, network: str) -> bool:
     return re.match(rf"\s*network\s+{network}\b", line) is not None
 
 
-def _prove(network: Network, text: str, rates: Sequence[Rate], values: Sequence[int]) -> None:
-    """Reads the text again: it has to give the graph with these rates, node for node."""
-    spec = network.spec.reread(text)
-    elaboration, diagnostics = spec.elaborate(network.name, network.settings)
+def _holds(network: Network, text: str, rates: Sequence[Rate], values: Sequence[int]) -> bool:
+    """Whether a text, read again, gives the graph with these rates, node for node. Raises ArchError for its errors."""
+    elaboration, diagnostics = network.spec.reread(text).elaborate(network.name, network.settings)
     if elaboration is None or elaboration.graph is None:
         raise ArchError(diagnostics.items)
-    wanted = with_rates(network.ir, assignment(rates, values))
-    if elaboration.graph.nodes != wanted.nodes:
-        raise AssertionError("the text that was written back does not hold the rates that were found")
+    return elaboration.graph.nodes == with_rates(network.ir, assignment(rates, values)).nodes

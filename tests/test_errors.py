@@ -390,6 +390,11 @@ def test_a_power_is_told_how_to_be_written() -> None:
         ("_y = größe", "E0103", "letters A to Z"),
         ("return image", "E0101", "gives its values out with `out …`"),
         ("_y = lambda x: x", "E0101", "no functions but blocks"),
+        (
+            "_y = image -> conv(8, 3, dilation=search(a in {1, 2}))",
+            "E0201",
+            "a search starts with the value that it compiles as: `search(2 in 1..8)`",
+        ),
     ],
 )
 def test_words_of_other_languages_lead_to_ours(statement: str, code: str, help: str) -> None:

@@ -167,6 +167,8 @@ def test_a_claim_needs_more_than_noise_and_more_than_half_a_point() -> None:
     assert claim([59, 60, 61.2], [61, 62, 63]).verdict == "loss"
     assert claim([61, 62, 63], [60.8, 61.8, 62.8]).verdict == "tie"
     assert claim([61, 62, 70], [60, 61, 60]).verdict == "tie"
+    # surely more than nothing, and perhaps less than half a point
+    assert claim([61.5, 62.7, 63.9], [61, 62, 63]).verdict == "tie"
     assert claim([70], [60]).verdict == "tie"
     said = claim([2, 4, 6], [1, 2, 3])
     assert said.mean == 2 and said.interval[0] == pytest.approx(2 - 4.303 / 3**0.5)

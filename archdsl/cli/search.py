@@ -42,7 +42,10 @@ def search(
         str, typer.Option("--rates", metavar="marked|all", help="Those in `search(…)`, or every rate of the file.")
     ] = "marked",
     untie: Annotated[
-        bool, typer.Option("--untie", help="With --rates all: a number that stands for several layers may differ.")
+        bool,
+        typer.Option(
+            "--untie", help="With --rates all: copies of a repetition and rounds of a comprehension may differ."
+        ),
     ] = False,
     gap: Annotated[
         str, typer.Option("--gap", metavar="bound|exact", help="Keep RegSeg's bound, or allow what a sibling fills.")

@@ -189,6 +189,9 @@ class _Body:
             self._name(node)
         elif isinstance(node, t.Comprehension):
             self._comprehension(node)
+        elif isinstance(node, t.Search) and isinstance(node.start, t.Name):
+            self._name(node.start, "a search starts with the value that it compiles as: `search(2 in 1..8)`")
+            self.read(node.domain)
         elif not isinstance(node, t.Ident):
             for child in children(node):
                 self.read(child)
@@ -203,7 +206,8 @@ class _Body:
         self.read(node.element)
         self.known = outer
 
-    def _name(self, node: t.Name) -> None:
+    def _name(self, node: t.Name, otherwise: str = "") -> None:
+        """`otherwise` is the help where no name is alike."""
         name = node.text
         self.used.add(name)
         if name in self.known:
@@ -223,7 +227,7 @@ class _Body:
             help = did_you_mean(
                 name, [*self.known, *self._usable(), *ops, *BUILTINS, *ANALYSES, "true", "false", "none"]
             )
-        self.diagnostics.add(Diagnostic("E0201", f"`{name}` is not defined", node.span, help=help))
+        self.diagnostics.add(Diagnostic("E0201", f"`{name}` is not defined", node.span, help=help or otherwise))
 
     def _usable(self) -> Iterator[str]:
         """The names of the file that can stand in a body: those of networks cannot."""

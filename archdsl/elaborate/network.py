@@ -39,6 +39,8 @@ class Elaboration:
     assertions: list[Assertion] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
     names: dict[str, Ref] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    """What else names of the body stand for at its end: numbers, lists, modules."""
     definition: BlockDef | None = None
 
 
@@ -168,6 +170,7 @@ class _Run:
         result.assertions = body.assertions
         result.variables = session.variables
         result.names = {n: v.ref for n, v in scope.values.items() if isinstance(v, MapValue)}
+        result.values = {n: v for n, v in scope.values.items() if not isinstance(v, MapValue) and v is not POISON}
         outputs = self._outputs(session, scope, result)
         if outputs is None or session.diagnostics.failed:
             return
