@@ -48,7 +48,8 @@ def rates_alone(network: Network, rates: Sequence[Rate]) -> tuple[list[Rate], li
             for i in able:
                 if not can_hold(network, rates, _with(start, [i], value)):
                     lost.setdefault(i, set()).add(value)
-    kept, left = [], []
+    kept: list[Rate] = []
+    left: list[Rate] = []
     for i, rate in enumerate(rates):
         candidates = tuple(value for value in rate.candidates if value not in lost.get(i, ()))
         (kept if len(candidates) > 1 or i not in lost else left).append(replace(rate, candidates=candidates))
