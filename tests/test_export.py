@@ -13,8 +13,9 @@ import torch
 from archdsl.runtime import CompiledModel, load
 from archdsl.runtime.compile import compile
 from archdsl.runtime.export import formats
-from archdsl.runtime.export.deployable import Deployable, cannot, pooled_to
+from archdsl.runtime.export.deployable import Deployable, cannot
 from archdsl.runtime.export.formats import FORMATS
+from archdsl.runtime.export.pools import peaks_of, pooled_to
 from nets import compiled, image
 
 import archdsl
@@ -211,12 +212,13 @@ def test_an_exporters_failure_is_told_by_its_cause(tmp_path: Path) -> None:
         assert help in (said.help or "") and ("HxW" in (said.help or "")) == (size is None)
 
 
-@pytest.mark.parametrize("size", [(1, 2), (3, 6), (8, 4), (7, 7)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 6), (8, 4), (7, 7)])
 def test_pools_that_follow_an_open_size_are_adaptive_pools(size: tuple[int, int]) -> None:
     for height, width in ((1, 1), (5, 8), (13, 30), (32, 9)):
         x = torch.rand(2, 3, height, width, dtype=torch.float64)
         expected = torch.nn.functional.adaptive_avg_pool2d(x, size)
         torch.testing.assert_close(pooled_to(x, size), expected, rtol=1e-12, atol=1e-12)
+        assert torch.equal(peaks_of(-x, size), torch.nn.functional.adaptive_max_pool2d(-x, size))
 
 
 @pytest.mark.slow
@@ -227,7 +229,8 @@ def test_adaptive_pools_follow_an_open_size(tmp_path: Path) -> None:
 network Net {
   in image [3, H, W]
   pooled = image -> adaptive_pool((3, 5)) -> resize(like=image)
-  out y = image + pooled -> conv(4, bias=true)
+  peaks = image -> adaptive_pool((2, 4), kind="max") -> resize(like=image)
+  out y = image * (image -> global_pool(kind="max")) + pooled + peaks -> conv(4, bias=true)
 }
 """
     model = compile(archdsl.loads(text).module(), sizes=[(24, 40)], engine="eager")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+from archdsl.runtime.export.pools import open_means
 from archdsl.runtime.manifest import Manifest
 from archdsl.runtime.model import DTYPES, contents, label_types
 from torch import Tensor, fx
@@ -71,7 +71,7 @@ class Deployable:
         if self.manifest.output == "labels":
             _squeeze_labels(module, list(label_types(self.graph).values()))
         if self.size is None:
-            _open_pools(module)
+            open_means(module)
         return module
 
     def at(self) -> VerificationSize:
@@ -119,29 +119,6 @@ class Deployable:
 
         compared = as_scores(self.graph) if self.manifest.output == "labels" else self.graph
         return verify(compared, self.weights, named, self.dtype, self.manifest.output, at=at)
-
-
-def _open_pools(module: fx.GraphModule) -> None:
-    """Has adaptive pools follow a size that is open: exporters turn the bounds of their bins into constants."""
-    for node in module.graph.nodes:
-        if node.target is F.adaptive_avg_pool2d and tuple(node.args[1]) != (1, 1):
-            node.target = pooled_to
-    module.recompile()
-
-
-def pooled_to(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """The mean of each of height x width bins, as torch's adaptive pool: [N, C, H, W] to [N, C, height, width]."""
-    rows, columns = (_shares(length, bins, x) for length, bins in zip(x.shape[2:], size, strict=True))
-    return torch.matmul(torch.matmul(rows, x), columns.T)
-
-
-def _shares(length: int, bins: int, x: Tensor) -> Tensor:
-    """What each position counts in each bin: [bins, length]. Bin i goes from floor(i n/b) to ceil((i + 1) n/b)."""
-    first = [i * length // bins for i in range(bins)]
-    last = [((i + 1) * length + bins - 1) // bins for i in range(bins)]
-    at = torch.arange(length, device=x.device)
-    rows = [((at >= a) & (at < b)).to(x.dtype) / (b - a) for a, b in zip(first, last, strict=True)]
-    return torch.stack(rows)
 
 
 def _squeeze_labels(module: fx.GraphModule, types: Sequence[torch.dtype]) -> None:

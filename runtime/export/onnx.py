@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from archdsl.runtime.export.pools import spell_peaks
 from archdsl.runtime.export.traced import open_axes, quiet, traced
 from torch import Tensor, fx
 
@@ -28,6 +29,7 @@ def module_to_onnx(
     module: fx.GraphModule, graph: Graph, inputs: Sequence[Tensor], about: Mapping[str, str], *, dynamic: bool
 ) -> bytes:
     """The same of a graph's module, with what is to be known about it in the model's metadata."""
+    spell_peaks(module)
     program = traced(module, graph, inputs, dynamic=dynamic)
     outputs = [out.name for out in graph.outputs if not out.aux]
     with quiet():
