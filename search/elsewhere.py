@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from archdsl.search.space import Rate
+from archdsl.search.space import Rate, written
 
-from archdsl.diagnostics import Frame, Source
+from archdsl.diagnostics import Frame, Source, Span
 from archdsl.elaborate.files import BlockDef
 from archdsl.ir.graph import Node
-from archdsl.lang import tree as t
 from archdsl.network import Network
-
-_NAMES = ("dilation", "rate", "rates")
-"""What parameters of the library that are rates are called where they have no type."""
 
 
 def elsewhere(network: Network, nodes: Iterable[Node]) -> list[str]:
@@ -41,21 +37,20 @@ def _said(network: Network, node: Node, own: Source) -> str:
         return "its rate is from another file"
     span = frames[here].span
     call = " ".join(own.text[span.start : span.end].split())
-    return f"line {span.line}: `{call}` has its rate from elsewhere; {_mend(network, frames[here + 1 :])}"
+    return f"line {span.line}: `{call}` has its rate from elsewhere; {_mend(network, node, frames[here + 1 :])}"
 
 
-def _mend(network: Network, inner: tuple[Frame, ...]) -> str:
+def _mend(network: Network, node: Node, inner: tuple[Frame, ...]) -> str:
     definition = None if not inner or network.spec.file is None else network.spec.file.names.get(inner[0].block)
     if not isinstance(definition, BlockDef):
-        return "write its dilation as a number"
+        return "write its `dilation=…` as a number to search it"
+    number = written(node)
     for param in definition.tree.params:
-        if param.default is not None and (_is_rate(param.type) or param.name.text in _NAMES):
+        if param.default is not None and number is not None and _contains(param.default.span, number):
             span = param.default.span
             return f"write `{param.name.text}={span.source.text[span.start : span.end]}` in the call to search it"
     return f"{inner[0].block} has no argument for it"
 
 
-def _is_rate(type_: t.TypeExpr | None) -> bool:
-    if not isinstance(type_, t.NamedType):
-        return False
-    return type_.name == "rate" or any(_is_rate(inner) for inner in type_.arguments)
+def _contains(outer: Span, inner: Span) -> bool:
+    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end

@@ -80,7 +80,7 @@ def all_rates(network: Network, *, untie: bool = False) -> tuple[list[Rate], lis
     for node in network.ir.nodes:
         if node.op not in _CONVOLUTIONS or node.name in taken or max(_kernel(node)) == 1:
             continue
-        span = _written(node)
+        span = written(node)
         if span is None or span.source is not text or not _is_centred(node):
             elsewhere.append(node)
         else:
@@ -96,7 +96,7 @@ def all_rates(network: Network, *, untie: bool = False) -> tuple[list[Rate], lis
 
 def _plain(nodes: Sequence[Node]) -> Rate:
     """A rate written as a plain number."""
-    span, start = _written(nodes[0]), _dilation(nodes[0])[0]
+    span, start = written(nodes[0]), _dilation(nodes[0])[0]
     assert span is not None
     return Rate(span, tuple(node.name for node in nodes), start, tuple(range(1, max(LARGEST, start) + 1)))
 
@@ -161,7 +161,7 @@ def _is_centred(node: Node) -> bool:
     return rows == columns and all(size % 2 for size in sizes) and node["padding"] == padding
 
 
-def _written(node: Node) -> Span | None:
+def written(node: Node) -> Span | None:
     """Where a node's rate was written as a number, when both axes have it from there."""
     rows, columns = _dilation(node)
     if isinstance(rows, Literal) and isinstance(columns, Literal) and rows.span == columns.span:
