@@ -164,6 +164,7 @@ def use(folder: Path) -> Iterator[str]:
     if not found:
         yield "Not yet run: `python benchmarks/search_use.py --json benchmarks/results/search_use.json`."
     for one in found:
+        yield ""
         yield f"`{one['command']}`, torch {one['machine']['torch']}, {one['machine']['device']}, {one['date']}."
         yield ""
         yield from _head("found rates against", "seeds", "difference in mIoU, points", "95 %", "verdict")
@@ -172,6 +173,14 @@ def use(folder: Path) -> Iterator[str]:
                 low, high = against["interval"]
                 difference = f"{against['mean']:+.2f}"
                 yield _row(rival, against["seeds"], difference, f"{low:+.2f} to {high:+.2f}", against["verdict"])
+        means = sorted(one["summary"]["mean_miou"].items(), key=lambda item: -item[1])
+        found = ", ".join(map(str, one["sets"]["found"]))
+        yield ""
+        yield (
+            f"{one['record']['network']}, found: {found}. Mean mIoU on the test split: "
+            + ", ".join(f"{n} {m:.1f}" for n, m in means)
+            + "."
+        )
         correlation = one["summary"]["rank_correlation"]
         if correlation is not None:
             low, high = correlation["interval"]
