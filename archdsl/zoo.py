@@ -98,7 +98,8 @@ def networks() -> Iterator[tuple[Entry, Graph]]:
         spec = Spec.read(str(path))
         paper, code = cited(path.read_text(encoding="utf-8"))
         for network in spec.networks:
-            entry = Entry(network, SHIPPED_PREFIX + name, paper, code, **_about(described[path.stem], network))
+            about = {"reference": code, **_about(described[path.stem], network)}
+            entry = Entry(network, SHIPPED_PREFIX + name, paper, **about)
             yield entry, _graph(spec, network)
 
 

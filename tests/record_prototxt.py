@@ -11,6 +11,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import drawn
 import numpy as np
@@ -20,45 +21,77 @@ from record_parity import commit
 from torch import Tensor
 
 # record -> file, sizes, gain of what is drawn for convolutions
-FILES = {"dilation10": ("models/dilation10_cityscapes_deploy.prototxt", ((396, 420), (403, 429)), 1.3)}
-PASSED_OVER = ("Dropout", "Softmax")
+FILES = {
+    "dilation10": ("models/dilation10_cityscapes_deploy.prototxt", ((396, 420), (403, 429)), 1.3),
+    "segnet_caffe": ("Models/segnet_inference.prototxt", ((64, 96), (90, 120)), 1.4),
+}
+PASSED_OVER = ("DenseImageData", "Dropout", "Softmax")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a Caffe file, with one input and one output."""
+    """One layer of a Caffe file. A pool's `mask` is written by it and read by the upsampling that undoes it."""
 
     name: str
     type: str
     bottom: str
     top: str
+    mask: str
     numbers: dict[str, int]
     bias: bool
 
     @classmethod
     def read(cls, text: str) -> Layer:
-        word = dict(re.findall(r'\b(name|type|bottom|top): "(\w+)"', text))
-        return cls(**word, numbers=dict(_numbers(text)), bias="bias_term: false" not in text)
+        first = {key: re.findall(rf'\b{key}: "(\w+)"', text) for key in ("name", "type", "bottom", "top")}
+        mask = "".join(first["top"][1:] if first["type"][0] == "Pooling" else first["bottom"][1:])
+        numbers = dict(_numbers(text))
+        bias = "bias_term: false" not in text
+        return cls(first["name"][0], first["type"][0], _one(first["bottom"]), first["top"][0], mask, numbers, bias)
 
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Its tensors, as PyTorch has them."""
+        if self.type == "BN":
+            return {f"{self.name}.weight": (channels,), f"{self.name}.bias": (channels,)}
         out, groups, kernel = self.numbers["num_output"], self.numbers["group"], self.numbers["kernel_size"]
         first = (out, channels // groups) if self.type == "Convolution" else (channels, out // groups)
         weight = {f"{self.name}.weight": (*first, kernel, kernel)}
         return weight | ({f"{self.name}.bias": (out,)} if self.bias else {})
 
-    def run(self, x: Tensor, state: dict[str, Tensor]) -> Tensor:
-        """Raises KeyError for a layer of another type."""
+    def run(self, values: dict[str, Any], state: dict[str, Tensor]) -> None:
+        """Works out what the layer writes. Raises KeyError for a layer of another type."""
+        x = values[self.bottom]
+        if self.type == "Pooling" and self.mask:
+            n = self.numbers
+            pooled = F.max_pool2d(x, n["kernel_size"], n["stride"], n["pad"], ceil_mode=True, return_indices=True)
+            values[self.top], values[self.mask] = pooled[0], (pooled[1], x.shape[-2:])
+        elif self.type == "Upsample":
+            places, size = values[self.mask]
+            assert [self.numbers.get(f"upsample_{axis}") for axis in "hw"] in ([None, None], KNOWN.get(self.name))
+            stride = self.numbers["scale"]
+            values[self.top] = F.max_unpool2d(x, places, stride, stride, output_size=size)
+        else:
+            values[self.top] = self._plain(x, state)
+
+    def _plain(self, x: Tensor, state: dict[str, Tensor]) -> Tensor:
         n = self.numbers
         weight, bias = state.get(f"{self.name}.weight"), state.get(f"{self.name}.bias")
         rules = {
             "Convolution": lambda: F.conv2d(x, weight, bias, n["stride"], n["pad"], n["dilation"], n["group"]),
             "Deconvolution": lambda: F.conv_transpose2d(x, weight, bias, n["stride"], n["pad"], 0, n["group"]),
+            "BN": lambda: x * weight[:, None, None] + bias[:, None, None],  # type: ignore[index]
             "ReLU": lambda: F.relu(x),
             "Pooling": lambda: F.max_pool2d(x, n["kernel_size"], n["stride"], n["pad"], ceil_mode=True),
         }
         found: Tensor = rules[self.type]()
         return found
+
+
+KNOWN = {"upsample5": [23, 30], "upsample4": [45, 60]}
+"""What is written of sizes that Caffe cannot work out: those of the pools' inputs at 360x480, taken from there here."""
+
+
+def _one(names: list[str]) -> str:
+    return names[0] if names else ""
 
 
 def _numbers(text: str) -> dict[str, int]:
@@ -72,20 +105,22 @@ def rows(layers: list[Layer]) -> list[list[object]]:
     channels = {"data": 3}
     for layer in layers:
         channels[layer.top] = channels[layer.bottom]
-        if "num_output" in layer.numbers:
-            for name, shape in layer.shapes(channels[layer.bottom]).items():
-                kind = "weight" if name.endswith("weight") else "bias"
+        kinds = ("scale", "shift") if layer.type == "BN" else ("weight", "bias")
+        if layer.type == "BN" or "num_output" in layer.numbers:
+            for (name, shape), kind in zip(layer.shapes(channels[layer.bottom]).items(), kinds, strict=False):
                 found.append([name, list(shape), kind, int(np.prod(shape[1:]))])
+        if "num_output" in layer.numbers:
             channels[layer.top] = layer.numbers["num_output"]
     return found
 
 
 @torch.no_grad()
 def run(layers: list[Layer], state: dict[str, Tensor], image: Tensor) -> Tensor:
-    values = {"data": image}
+    values: dict[str, Any] = {"data": image}
     for layer in layers:
-        values[layer.top] = layer.run(values[layer.bottom], state)
-    return values[layers[-1].top]
+        layer.run(values, state)
+    found: Tensor = values[layers[-1].top]
+    return found
 
 
 def record(name: str, folder: Path) -> None:

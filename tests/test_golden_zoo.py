@@ -69,12 +69,12 @@ def test_a_guess_finds_what_the_map_says(name: str, folder: Path) -> None:
 
 # of files without an order: how many layers a guess has wrong, and how many it names as doubtful
 IN_DOUBT = {
-    "cgnet": (0, 48),
+    "cgnet": (0, 56),
     "contextnet": (4, 8),
     "ddrnet23_slim": (0, 4),
     "enet": (4, 51),
     "espnet": (2, 8),
-    "icnet_official": (4, 99),
+    "icnet_official": (4, 111),
     "segnet": (0, 21),
 }
 

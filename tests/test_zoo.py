@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1] / "specs"
 FILES = sorted(ROOT.rglob("*.arch"))
 HEAVY = {
     *("Adelaide", "CRFRNN", "DeepLabV3Plus", "DeepLabV3PlusXception", "Dilation10", "FCN8s", "ICNet", "SegNet"),
-    *("SQNet", "UNet"),
+    *("SegNetCaffe", "SQNet", "UNet"),
 }
 """Networks that are run in the slow tests only, as are the variants of a file's first network."""
 QUICK = {"ICNetAdaptive"}

@@ -73,7 +73,9 @@ COUNTED_AT = {
     ("DRND22", (224, 224)): 13.034,
     ("Dilation10", (1396, 1396)): 2647.411,
     ("Dilation10Padded", (1024, 1024)): 2647.411,
+    ("ICNetAdaptive", (1025, 2049)): 29.812,  # the official file: only the pools differ, which multiply nothing
     ("SegNet", (720, 960)): 429.185,
+    ("SegNetCaffe", (360, 480)): 106.712,
 }
 
 

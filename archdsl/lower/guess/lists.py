@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from archdsl.lower.guess.layers import Layer, Number, numbers, unnumbered
-from archdsl.lower.guess.order import directions_of
+from archdsl.lower.guess.order import directions_of, turn
 
 Span = tuple[float, float]
 """The first and the last place of ours that can be."""
@@ -60,11 +60,14 @@ class Lists:
             yield (above, letters[0] + "*", 1), number[:1]
 
     def _signs(self, key: List) -> tuple[int, ...] | None:
-        """Which way the numbers of a list run; None where its proven items contradict each other."""
+        """Which way the numbers of a list run, 0 where its proven items do not say; None where they contradict it."""
         items = self.places[key]
-        signs = directions_of({number: min(places) for number, places in items.items()})
-        order = sorted(items, key=lambda number: _turn(signs, number))
-        ascending = all(max(items[a]) < min(items[b]) for a, b in pairwise(order))
+        found = directions_of({number: min(places) for number, places in items.items()})
+        signs = tuple(one[0] if len({*one}) == 1 else 0 for one in zip(*found, strict=True))
+        spans: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for number, places in items.items():
+            spans[tuple(turn(signs, number))] += places
+        ascending = all(max(spans[a]) < min(spans[b]) for a, b in pairwise(sorted(spans)))
         return signs if ascending else None
 
     def directed(self, key: List) -> tuple[int, ...] | None:
@@ -74,9 +77,11 @@ class Lists:
         of a block run upwards, whereas stages of a network may be counted from its end.
         """
         above, called, width = key
-        if len(self.places.get(key, ())) > 1:
-            return self.signs[key]
-        return (1,) * width if not called.endswith("*") and (called == "#" or above not in self.root) else None
+        habit = not called.endswith("*") and (called == "#" or above not in self.root)
+        if len(self.places.get(key, ())) < 2:
+            return (1,) * width if habit else None
+        signs = self.signs[key]
+        return tuple(sign or 1 for sign in signs) if habit and signs else signs
 
     def between(self, above: str, part: str) -> Iterator[Span]:
         """Where an item can stand, seen from the proven items before and after it."""
@@ -85,8 +90,8 @@ class Lists:
             if signs is None:
                 continue
             items = self.places.get(key, {})
-            before = [max(places) for n, places in items.items() if _turn(signs, n) < _turn(signs, number)]
-            after = [min(places) for n, places in items.items() if _turn(signs, n) > _turn(signs, number)]
+            before = [max(places) for n, places in items.items() if turn(signs, n) < turn(signs, number)]
+            after = [min(places) for n, places in items.items() if turn(signs, n) > turn(signs, number)]
             yield max(before, default=EVERYWHERE[0]), min(after, default=EVERYWHERE[1])
 
     def ahead(self, above: str, first: str, second: str) -> Iterator[bool]:
@@ -94,12 +99,8 @@ class Lists:
         theirs = dict(self.of(above, second))
         for key, number in self.of(above, first):
             signs = self.directed(key)
-            if signs is not None and key in theirs and theirs[key] != number:
-                yield _turn(signs, number) < _turn(signs, theirs[key])
-
-
-def _turn(signs: Sequence[int], number: Number) -> list[int]:
-    return [sign * n for sign, n in zip(signs, number, strict=True)]
+            if signs is not None and key in theirs and turn(signs, number) != turn(signs, theirs[key]):
+                yield turn(signs, number) < turn(signs, theirs[key])
 
 
 def _trunk(layers: Sequence[Layer]) -> frozenset[str]:

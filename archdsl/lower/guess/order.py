@@ -105,30 +105,36 @@ def _directed(parts: Sequence[_Branch], known: _Known) -> dict[str, tuple[float,
 
 def _between(proven: Mapping[Number, float], assumed: Mapping[Number, float]) -> dict[Number, tuple[float, float]]:
     """A key for every item: the place of an item that is proven, and its own turn before or after that."""
-    directions = directions_of(proven)
-    order = sorted(assumed, key=lambda number: [sign * n for sign, n in zip(directions, number, strict=False)])
-    if not proven or len(order) < 2:
+    directions = directions_of(proven)[0]
+    if not proven or len(assumed) < 2:
         return {number: (place, 0.0) for number, place in assumed.items()}
-    anchors = [turn for turn, number in enumerate(order) if number in proven]
+    order = sorted(assumed, key=lambda number: turn(directions, number))
+    anchors = [place for place, number in enumerate(order) if number in proven]
     found = {}
-    for turn, number in enumerate(order):
-        later = [anchor for anchor in anchors if anchor >= turn] or anchors[-1:]
-        found[number] = proven[order[later[0]]], float(turn - later[0])
+    for place, number in enumerate(order):
+        later = [anchor for anchor in anchors if anchor >= place] or anchors[-1:]
+        found[number] = proven[order[later[0]]], float(place - later[0])
     return found
 
 
-def directions_of(proven: Mapping[Number, float]) -> tuple[int, ...]:
-    """Which way each number of a list runs, 1 or -1: the signs that agree with most pairs of proven places."""
+def directions_of(proven: Mapping[Number, float]) -> list[tuple[int, ...]]:
+    """Which way each number of a list can run, 1 or -1: all signs that agree with as many pairs of places as any do.
+
+    Those that are the same for all numbers come first.
+    """
     width = max(map(len, proven), default=0)
     pairs = list(combinations(proven.items(), 2))
 
     def agreement(signs: tuple[int, ...]) -> int:
-        def later(a: Number, b: Number) -> bool:
-            return [s * n for s, n in zip(signs, a, strict=True)] > [s * n for s, n in zip(signs, b, strict=True)]
+        return sum((turn(signs, a) > turn(signs, b)) == (at > to) for (a, at), (b, to) in pairs)
 
-        return sum(later(a, b) == (at > to) for (a, at), (b, to) in pairs)
+    found = sorted(product((1, -1), repeat=width), key=lambda signs: (-agreement(signs), len({*signs})))
+    return [signs for signs in found if agreement(signs) == agreement(found[0])]
 
-    return max(product((1, -1), repeat=width), key=agreement)
+
+def turn(signs: Sequence[int], number: Number) -> list[int]:
+    """A key that sorts items of a list as their numbers run."""
+    return [sign * n for sign, n in zip(signs, number, strict=True)]
 
 
 HABITS: tuple[Rule, ...] = (_placed, _numbered)
