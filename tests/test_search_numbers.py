@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from archdsl.search.answer import checked_text
 from archdsl.search.plan import Plan, Wish
@@ -86,13 +88,22 @@ def test_asserts_of_numbers_are_constraints() -> None:
     assert made.bounds.inside((2, 2)) and not made.bounds.inside((1, 3))
 
 
+UNTIED = {"dwrseg": 13, "gun": 4, "regseg": 25, "cgnet": 24, "espnetv2": 40}
+"""How many rates some specs have once untied."""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "rates"), [("specs/dwrseg.arch", 13), ("specs/gun.arch", 4), ("specs/zoo/cgnet.arch", 24)]
+    "path", sorted((Path(__file__).parents[1] / "specs").rglob("*.arch")), ids=lambda path: path.stem
 )
-def test_shipped_specs_can_be_untied(path: str, rates: int) -> None:
-    """And hold any answer, whichever layers differ."""
-    made = Plan(archdsl.load(path), Wish(rates="all", untie=True), {"H": 256, "W": 512})
-    assert len(made.rates) == rates
+def test_shipped_specs_hold_what_is_found_or_say_why_not(path: Path) -> None:
+    """Untied, whichever layers differ."""
+    try:
+        made = Plan(archdsl.load(path), Wish(rates="all", untie=True), {"H": 256, "W": 512})
+    except ArchError as error:
+        assert {d.code for d in error.diagnostics} <= {"E1104", "E1105"} and path.stem not in UNTIED
+        return
+    assert len(made.rates) == UNTIED.get(path.stem, len(made.rates))
     values = tuple(own[index % min(len(own), 3)] for index, own in enumerate(made.bounds.candidates))
     text = write_back(made.network, made.rates, values)
     elaboration, _ = made.network.spec.reread(text).elaborate(made.network.name)
