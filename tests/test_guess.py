@@ -108,7 +108,7 @@ def test_layers_that_nothing_tells_apart_are_named() -> None:
     state = {name: torch.rand(8, 8, 1, 1) for name in ("a.weight", "b.weight")}
     guess = propose(archdsl.loads(text).ir, state, ordered=False)
     both = "[8, 8, 1, 1]"
-    assert guess.unsure == {"a": ("y.conv1", "z.conv1", both), "b": ("z.conv1", "y.conv1", both)}
+    assert guess.unsure == {"a": ("y.conv1", ("z.conv1",), both), "b": ("z.conv1", ("y.conv1",), both)}
     assert '"a.{what}" = "y.conv1.{what}"  # or z.conv1: both are [8, 8, 1, 1]' in guess.text
     assert "# In doubt: 2 of 2 layers" in guess.text
     assert not propose(archdsl.loads(text).ir, state, ordered=True).unsure

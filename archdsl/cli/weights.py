@@ -88,8 +88,7 @@ def _propose(report: ImportReport, path: Path) -> None:
         message = "a .safetensors file does not keep the order of its tensors; a .pth file would make the guess surer"
         print(f"warning: {message}", file=sys.stderr)
     for theirs, doubt in guess.unsure.items():
-        message = f"{theirs} was taken for {doubt.ours}, and could as well be {doubt.other}: both are {doubt.shapes}"
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {theirs} was taken for {doubt.ours}, and could as well be {doubt}", file=sys.stderr)
     if guess.unsure:
         layers = "1 layer is" if len(guess.unsure) == 1 else f"{len(guess.unsure):,} layers are"
         message = f"{layers} in doubt and may be wrong: look at the remarks in {path}, mend it, and import with --map"

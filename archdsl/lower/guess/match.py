@@ -30,7 +30,7 @@ class Matched:
 
     pairs: Mapping[int, int]
     alone: frozenset[int]
-    unsure: Mapping[int, int]
+    unsure: Mapping[int, tuple[int, ...]]
 
 
 def matched(theirs: Sequence[Layer], ours: Sequence[Layer], auxiliary: frozenset[int], *, ordered: bool) -> Matched:
@@ -52,7 +52,7 @@ def matched(theirs: Sequence[Layer], ours: Sequence[Layer], auxiliary: frozenset
     else:
         best = _best(_Search(evidence, candidates, by_name, PROVEN), bent, by=BENT)
     best.refine(ordered)
-    unsure = best.unsure() if ordered else unproven(theirs, ours, kinds[0], best.match)
+    unsure = {i: (j,) for i, j in best.unsure().items()} if ordered else unproven(theirs, ours, kinds[0], best.match)
     return Matched(best.match, frozenset(best.alone()), unsure)
 
 

@@ -15,8 +15,8 @@ from archdsl.lower.guess.lists import Lists, Span, steps
 
 def unproven(
     theirs: Sequence[Layer], ours: Sequence[Layer], kinds: Sequence[Kind], match: Mapping[int, int]
-) -> dict[int, int]:
-    """Foreign layers of a match that could be another of ours for all that is proven, and which."""
+) -> dict[int, tuple[int, ...]]:
+    """Foreign layers of a match that could be others of ours for all that is proven, and which, the nearest first."""
     groups: dict[Kind, list[int]] = defaultdict(list)
     for i in match:
         groups[kinds[i]].append(i)
@@ -30,14 +30,14 @@ def unproven(
         proven = proven | found
 
 
-def _open(proof: Proof, groups: Mapping[Kind, Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """Layers that a rival of their kind could change places with, and the place of the nearest."""
+def _open(proof: Proof, groups: Mapping[Kind, Sequence[int]]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Layers that rivals of their kind could change places with, and the places of these, the nearest first."""
     for group in groups.values():
         open_ = [i for i in group if i not in proof.proven]
         for i in open_:
             places = [proof.match[other] for other in open_ if other != i and not proof.apart(i, other)]
             if places:
-                yield i, min(places, key=lambda place: abs(place - proof.match[i]))
+                yield i, tuple(sorted(places, key=lambda place: abs(place - proof.match[i])))
 
 
 class Proof:

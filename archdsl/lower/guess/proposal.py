@@ -18,13 +18,21 @@ from archdsl.ir.state import layout
 from archdsl.lower.guess.layers import COUNTER, STATISTICS, Layer, gathered
 from archdsl.lower.guess.match import matched
 
+MOST_SHOWN = 4
+"""Of layers that one could be, so many are named."""
+
 
 class Doubt(NamedTuple):
-    """What a foreign layer was taken for, another of ours that fits as well, and the shapes of the tensors in it."""
+    """What a foreign layer was taken for, others of ours that fit as well, and the shapes of the tensors in it."""
 
     ours: str
-    other: str
+    others: tuple[str, ...]
     shapes: str
+
+    def __str__(self) -> str:
+        shown = " or ".join(self.others[:MOST_SHOWN])
+        more = f", or one of {len(self.others) - MOST_SHOWN} more" if len(self.others) > MOST_SHOWN else ""
+        return f"{shown}{more}: {'both' if len(self.others) == 1 else 'all'} are {self.shapes}"
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ def propose(graph: Graph, foreign: Mapping[str, Tensor], *, ordered: bool) -> Pr
     found = matched(theirs, ours, _auxiliary(graph, ours), ordered=ordered)
     pairs = [(theirs[i], ours[j]) for i, j in sorted(found.pairs.items(), key=lambda pair: pair[1])]
     unsure = {
-        theirs[i].path: Doubt(ours[found.pairs[i]].path, ours[j].path, _shapes(theirs[i]))
-        for i, j in found.unsure.items()
+        theirs[i].path: Doubt(ours[found.pairs[i]].path, tuple(ours[j].path for j in others), _shapes(theirs[i]))
+        for i, others in found.unsure.items()
     }
     text = "\n".join(_lines(graph, pairs, repeated, unsure)) + "\n"
     return Proposal(text, len(pairs), len(found.alone), ordered, unsure)
@@ -96,7 +104,7 @@ def _lines(
 ) -> Iterator[str]:
     yield f"# Proposed by `archdsl weights import --guess` for {graph.name}."
     if unsure:
-        yield f"# In doubt: {len(unsure)} of {len(pairs)} layers, each marked with another of ours that fits as well."
+        yield f"# In doubt: {len(unsure)} of {len(pairs)} layers, each marked with others of ours that fit as well."
     yield ""
     yield f"ignore = {json.dumps([f'*.{COUNTER}', *map(glob.escape, repeated)])}"
     yield from _fill(graph, pairs)
@@ -104,7 +112,7 @@ def _lines(
     yield "[names]"
     for theirs, ours in pairs:
         doubt = unsure.get(theirs.path)
-        remark = f"  # or {doubt.other}: both are {doubt.shapes}" if doubt else ""
+        remark = f"  # or {doubt}" if doubt else ""
         for rule in _rules(theirs, ours):
             yield rule + remark
 
