@@ -30,14 +30,18 @@ def misplaced(
 ) -> tuple[set[str], set[str]]:
     """As if no map shipped: layers that a guess sends elsewhere than a declared map, and those it is unsure of.
 
-    Without an order, tensors are sorted by name, as they are in a .safetensors file.
+    Of one that goes elsewhere it is unsure only if the right place is among those that it names. Without an
+    order, tensors are sorted by name, as they are in a .safetensors file.
     """
     state = told_apart(rows)
     guess = propose(graph, state if ordered else dict(sorted(state.items())), ordered=ordered)
     guessed = NameMap.parse(guess.text)
-    wrong = set()
+    wrong, unsure = set(), set(guess.unsure)
     for key in state:
         found, known = (None if given.ignores(key) else given.find(key) for given in (guessed, declared))
         if found is not None and known is not None and known[1] != found[1]:
-            wrong.add(key.rpartition(".")[0])
-    return wrong, set(guess.unsure)
+            layer, place = (path.rpartition(".")[0] for path in (key, known[1][0]))
+            wrong.add(layer)
+            if layer in unsure and place not in guess.unsure[layer].others:
+                unsure.remove(layer)
+    return wrong, unsure
