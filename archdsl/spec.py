@@ -112,6 +112,12 @@ class Spec:
         return tuple(p.name.text for p in found.tree.params) if isinstance(found, BlockDef) else ()
 
     @property
+    def uses_neighbours(self) -> bool:
+        """Whether the file uses others that lie beside it, rather than the library alone."""
+        entries = () if self.file is None else self.file.tree.entries
+        return any(isinstance(entry, t.Use) and entry.module[0] != "std" for entry in entries)
+
+    @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """What is wrong with the file itself, whichever network is asked for."""
         return tuple(self._file_diagnostics.items)

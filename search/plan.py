@@ -17,7 +17,7 @@ from archdsl.search.space import Rate, all_rates, assignment, marked_rates, with
 from archdsl.search.trial import rates_alone, tied_as_needed
 from archdsl.search.write_back import write_back
 
-from archdsl.diagnostics import ArchError, Diagnostic, Frame
+from archdsl.diagnostics import ArchError, Diagnostic, Frame, Severity
 from archdsl.diagnostics.place import diagnose
 from archdsl.ir.graph import Graph, Node
 from archdsl.network import Network
@@ -83,12 +83,12 @@ class Plan:
         return self.asserts.hold(graph, values)
 
     def _check_text(self) -> None:
-        """Raises ArchError E1102 now for a text that could not hold rates that differ."""
+        """Raises ArchError E1102 now for a text that could not hold rates that differ. Asserts are constraints."""
         odd = (rate.candidates[index % len(rate.candidates)] for index, rate in enumerate(self.rates))
         try:
             write_back(self.network, self.rates, tuple(odd))
         except ArchError as error:
-            held = [d for d in error.diagnostics if d.code == "E1102"]
+            held = [d for d in error.diagnostics if d.severity is Severity.ERROR and d.code != "E0601"]
             if held:
                 raise ArchError(held) from None
 

@@ -23,11 +23,31 @@ def tied_as_needed(network: Network, rates: Sequence[Rate]) -> list[Rate]:
     for _, own in groupby(sorted(rates, key=lambda rate: rate.span.start), key=lambda rate: rate.span.start):
         copies = list(own)
         plain = len(copies) > 1 and all(rate.variable is None for rate in copies)
-        if plain and not can_hold(network, copies, _apart(copies)):
+        if plain and not _free(network, copies, [rate for rate in rates if rate.span.start != copies[0].span.start]):
             nodes = sorted((name for rate in copies for name in rate.nodes), key=order.__getitem__)
             copies = [replace(copies[0], nodes=tuple(nodes))]
         found += copies
     return sorted(found, key=lambda rate: order[rate.nodes[0]])
+
+
+def _free(network: Network, copies: Sequence[Rate], others: Sequence[Rate]) -> bool:
+    """Whether copies can differ, whatever the other rates are: a round that is written out may spell one of those."""
+    apart = _apart(copies)
+    if not can_hold(network, copies, apart):
+        return False
+    moved = {rate.span.start: [one for one in others if one.span.start == rate.span.start] for rate in others}
+    if can_hold(network, [*copies, *others], [*apart, *map(_other, others)]):
+        return True
+    return not any(
+        can_hold(network, own, [_other(rate) for rate in own])
+        and not can_hold(network, [*copies, *own], [*apart, *map(_other, own)])
+        for own in moved.values()
+    )
+
+
+def _other(rate: Rate) -> int:
+    """A value that a rate does not start at, where it has one."""
+    return rate.candidates[-1] if rate.candidates[-1] != rate.start else rate.candidates[0]
 
 
 def _apart(copies: Sequence[Rate]) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from archdsl.search.rounds import Place, Rounds, repeated
 from archdsl.search.space import Rate, assignment, with_rates
@@ -37,7 +37,9 @@ def write_back(network: Network, rates: Sequence[Rate], values: Sequence[int], p
     source, text = network.spec.file.source, edited(network, rates, values)
     if format_source(source) == source.text:
         text = format_source(Source(source.path, text))
-    text = _noted(text, network.name, provenance)
+    text = _noted(network, text, provenance)
+    if source.text.count("\r\n") == source.text.count("\n"):
+        text = re.sub(r"\r?\n", "\r\n", text)
     if not _holds(network, text, rates, values):
         message = "the text with the rates that were found gives another network: they decide more than dilations"
         raise ArchError([Diagnostic("E1102", message, rates[0].span if rates else None)])
@@ -80,16 +82,21 @@ def _by_place(rates: Sequence[Rate], values: Sequence[int], source: Source) -> V
         zip(rates, values, strict=True), key=lambda pair: -1 if pair[0].variable is None else pair[0].variable
     )
     found: dict[Place, list[int]] = defaultdict(list)
+    moved = set[Place]()
     for rate, value in pairs:
-        found[rate.span.start, rate.span.end].append(value)
-    return {place: tuple(all_values) for place, all_values in found.items()}
+        place = rate.span.start, rate.span.end
+        found[place].append(value)
+        if value != rate.start:
+            moved.add(place)
+    return {place: tuple(all_values) for place, all_values in found.items() if place in moved}
 
 
 class _Writer:
     """Goes through a network's tree along with the values that its places became."""
 
     def __init__(self, network: Network, source: Source) -> None:
-        self.text, self.rounds = source.text, Rounds(network)
+        assert network.spec.file is not None
+        self.text, self.rounds, self.comments = source.text, Rounds(network), network.spec.file.tree.comments
 
     def edits(self, node: t.Node, values: Values) -> Iterator[tuple[int, int, str]]:
         """Replacements (start, end, new text), each of an outermost expression that holds places."""
@@ -132,8 +139,10 @@ class _Writer:
             raise ArchError([Diagnostic("E1102", "this one place would need several rates", node.span, help=help)])
         if not isinstance(node, t.Search):
             return str(values[0])
-        start = node.start.span
-        return self.text[node.span.start : start.start] + str(values[0]) + self.text[start.end : node.span.end]
+        start, domain = node.start.span, node.domain.span
+        before, between = self.text[node.span.start : start.start], self.text[start.end : domain.start]
+        after = self.text[domain.end : node.span.end]
+        return f"{before}{values[0]}{between}{self.written(node.domain, {})}{after}"
 
     # ---------------------------------------------------------- unrolling
 
@@ -147,7 +156,7 @@ class _Writer:
         for names, chunk in zip(rounds, chunks, strict=True):
             with self.rounds.inside(names):
                 elements.append(self.written(node.element, chunk))
-        return f"[{', '.join(elements)}]"
+        return self._listed(node, [node.element], elements)
 
     def _repetition(self, node: t.Node, count: t.Expr, copied: t.Expr, values: Values) -> str:
         """`n * x`, written out where its copies differ, which they can after untying."""
@@ -155,7 +164,15 @@ class _Writer:
         if all(chunk == chunks[0] for chunk in chunks):
             return self._with_children(node, chunks[0])
         items = copied.items if isinstance(copied, t.ListExpr) else (copied,)
-        return f"[{', '.join(self.written(item, chunk) for chunk in chunks for item in items)}]"
+        return self._listed(node, items, [self.written(item, chunk) for chunk in chunks for item in items])
+
+    def _listed(self, node: t.Node, parts: Sequence[t.Node], elements: Sequence[str]) -> str:
+        """The elements as a list, and before them the comments of a node that stand in none of its copied parts."""
+        lost = [c.text.rstrip() for c in self.comments if _within(c, node) and not any(_within(c, p) for p in parts)]
+        line = self.text[self.text.rfind("\n", 0, node.span.start) + 1 : node.span.start]
+        margin = "\n" + line[: len(line) - len(line.lstrip())] + "  "
+        head = "".join(margin + comment for comment in lost) + (margin if lost else "")
+        return f"[{head}{', '.join(elements)}]"
 
     def _in_loop(self, node: t.For, values: Values) -> Values:
         """The values of one round of a `for`, which has one text for all rounds."""
@@ -176,6 +193,10 @@ class _Writer:
 def _inside(node: t.Node, values: Values) -> Values:
     """Those of the values whose place is in a node."""
     return {place: own for place, own in values.items() if node.span.start <= place[0] and place[1] <= node.span.end}
+
+
+def _within(comment: t.Comment, node: t.Node) -> bool:
+    return node.span.start <= comment.span.start < node.span.end
 
 
 def _chunks(values: Values, rounds: int, span: Span) -> list[Values]:
@@ -210,20 +231,28 @@ def _literal(value: Any, span: Span) -> str:
     raise ArchError([Diagnostic("E1102", message, span, help="write the network's rates as a list, and search that")])
 
 
-def _noted(text: str, network: str, provenance: str) -> str:
+def _noted(network: Network, text: str, provenance: str) -> str:
     """The text with a comment line of provenance above the network; an earlier one of the same network is replaced."""
     if not provenance:
         return text
-    lines = [line for line in text.split("\n") if not line.startswith(f"{MARK} {network}:")]
-    at = next(i for i, line in enumerate(lines) if _heads(line, network))
-    while at and lines[at - 1].startswith("##"):
+    mark = f"{MARK} {network.name}:"
+    lines = [line for line in text.split("\n") if not line.startswith(mark)]
+    at = _head(network, "\n".join(lines))
+    while at and lines[at - 1].lstrip().startswith("##"):
         at -= 1
-    return "\n".join([*lines[:at], f"{MARK} {network}: {provenance}", *lines[at:]])
+    return "\n".join([*lines[:at], f"{mark} {provenance}", *lines[at:]])
 
 
-def _heads(line: str, network: str) -> bool:
-    """Whether a line begins the network of a name, or the variant of that name."""
-    return re.match(rf"\s*network\s+{network}\b", line) is not None
+def _head(network: Network, text: str) -> int:
+    """The line, from 0, on which the network or the variant of that name begins."""
+    file = network.spec.reread(text).file
+    entries = () if file is None else file.tree.entries
+    starts = [e.span.start for e in entries if _is_network(e) and e.name.text == network.name]
+    return text.count("\n", 0, starts[0]) if starts else 0
+
+
+def _is_network(entry: t.Node) -> TypeGuard[t.Block | t.Alias]:
+    return isinstance(entry, t.Alias) or (isinstance(entry, t.Block) and entry.is_network)
 
 
 def _holds(network: Network, text: str, rates: Sequence[Rate], values: Sequence[int]) -> bool:

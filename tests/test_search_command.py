@@ -7,11 +7,17 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from archdsl.search.entry import Found
 from test_search import DATA, QUICK, SPEC
 from trainings import archdsl_in
+from typer import BadParameter
+
+from archdsl.cli.search import _check_neighbours, _target
+from archdsl.diagnostics import ArchError
 
 OPTIONS = [word for option in (*QUICK, "steps=8") for word in ("--opt", option)]
 
@@ -71,6 +77,7 @@ def test_usage(tmp_path: Path) -> None:
         ["specs/regseg.arch", "--apply"],
         ["plain.arch", "--apply", "-o", "x.arch"],
         ["plain.arch", "--resume", "runs"],
+        ["plain.arch", "-o", "."],
     ):
         archdsl_in(tmp_path, "search", *wrong, code=2)
     assert "--rates all" in archdsl_in(tmp_path, "search", "plain.arch", "--data", DATA, *OPTIONS, code=1).stderr
@@ -130,3 +137,26 @@ def test_two_processes_go_back_together(tmp_path: Path) -> None:
     first, second = (json.loads((tmp_path / f"found{rank}.json").read_text()) for rank in (0, 1))
     assert first["retries"] == second["retries"] == [{"noticed": 4, "back": 3, "factor": 0.5}]
     assert first["rates"] == second["rates"]
+
+
+def test_the_answer_goes_where_the_spec_left_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line ends are no edit; what was edited or is gone is said; a spec with files beside it stays with them."""
+    monkeypatch.chdir(tmp_path)
+    source = SPEC.replace("\n", "\r\n")
+    spec = tmp_path / "sub" / "mine.arch"
+    spec.parent.mkdir()
+    spec.write_bytes(source.encode())
+    found = Found(tmp_path, source, source, {}, 0)
+    assert _target(str(spec), True, None, found) == spec
+    assert _target(str(spec), False, None, found) == Path("mine.found.arch")
+    using = replace(found, source=source.replace("\r\n", "\r\nuse blocks: Mine\r\n", 1))
+    assert _target(str(spec), False, None, using) == spec.with_name("mine.found.arch")
+    spec.write_bytes(using.source.encode())
+    _check_neighbours(str(spec), spec.with_name("other.arch"))
+    with pytest.raises(BadParameter, match="files beside it"):
+        _check_neighbours(str(spec), tmp_path / "other.arch")
+    with pytest.raises(ArchError, match="was edited"):
+        _target(str(spec), True, None, found)
+    spec.unlink()
+    with pytest.raises(ArchError, match="cannot be read any more"):
+        _target(str(spec), True, None, found)

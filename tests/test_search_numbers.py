@@ -110,3 +110,17 @@ def test_shipped_specs_hold_what_is_found_or_say_why_not(path: Path) -> None:
     assert elaboration is not None and elaboration.graph is not None
     for name, value in assignment(made.rates, values).items():
         assert elaboration.graph.by_name[name]["dilation"] == (value, value)
+
+
+def test_copies_whose_rounds_would_spell_another_rate_stay_tied() -> None:
+    """Written out, `[r, 2] for r in rates` would hold what `rates` was before the search."""
+    body = "rates = [2, 3]\n  x = x -> [[conv(8, 3, dilation=r), conv(8, 3, dilation=1)] for r in rates]"
+    made = plan(body, untie=True)
+    assert spread(made) == [(2, 1), (1, 2), (3, 1)]
+    text = checked_text(made, (1, 1, 1), "")
+    assert "rates = [1, 1]" in text
+
+
+def test_copies_beside_an_index_of_another_rate_are_freed() -> None:
+    body = "rates = [2, 3]\n  x = x -> [[conv(8, 3, dilation=rates[i]), conv(8, 3, dilation=1)] for i in 0..1]"
+    assert spread(plan(body, untie=True)) == [(2, 1), (1, 1), (3, 1), (1, 1)]

@@ -128,3 +128,44 @@ def test_regseg_unrolls_its_comprehension_and_nothing_else() -> None:
     before, after = network.source.splitlines(), text.splitlines()
     assert all(line in after for line in before if "search(14" not in line)
     assert [rate.start for rate in marked_rates(archdsl.loads(text))] == found
+
+
+@pytest.mark.parametrize("layout", ["arch 1 {a} {b}\n", "arch 1\n{a}\nnetwork\nB\n{b}\n"])
+def test_provenance_finds_a_network_wherever_its_line_begins(layout: str) -> None:
+    body = "{{ in image [3, H, W] out y = image -> conv(4, 3) -> conv(4, 3, dilation=search(1 in 1..3)) }}"
+    text = layout.replace("network\nB\n{b}", "network\nB\n" + body)
+    text = text.format(a=f"network A {body}".format(), b=f"network B {body}".format())
+    network = archdsl.loads(text, network="B")
+    found = write_back(network, marked_rates(network), [1], "first")
+    assert found.replace("# archdsl search: B: first\n", "") == text
+    network = archdsl.loads(found, network="B")
+    assert write_back(network, marked_rates(network), [1], "second") == found.replace("first", "second")
+
+
+def test_comments_in_what_is_written_out_are_kept() -> None:
+    rates = "rates: list[rate] = [  # a\n  search(2 in 1..6)  # b\n  # c\n  for i in 1..2\n] + [1]"
+    text = spec(rates, "y = s -> [DBlock(32, [1, r]) for r in rates]")
+    found = written(text, [4, 2])
+    assert "search(4 in 1..6), search(2 in 1..6)] + [1]" in " ".join(found.split()).replace(",] ", "] ")
+    assert [found.count(f"# {name}\n") for name in "abc"] == [1, 1, 1]
+
+
+def test_windows_line_ends_stay() -> None:
+    text = spec("", "y = s -> DBlock(32, [1, search(2 in 1..6)])").replace("\n", "\r\n")
+    network = archdsl.loads(text)
+    found = write_back(network, marked_rates(network), [3], "a note")
+    assert found.replace("# archdsl search: Net: a note\r\n", "") == text.replace("search(2 in", "search(3 in")
+
+
+def test_a_range_that_a_round_sets_is_written_out_with_it() -> None:
+    text = spec("", "y = s -> [DBlock(32, [1, search(1 in 1..i + 1)]) for i in 1..2]")
+    found = written(text, [2, 1])
+    assert "[DBlock(32, [1, search(2 in 1..1 + 1)]), DBlock(32, [1, search(1 in 1..2 + 1)])]" in found
+
+
+def test_a_rate_that_stays_as_it_was_is_not_touched() -> None:
+    text = spec(
+        "", "y = s -> [DBlock(32, [1, search(i in 1..3)]) for i in 1..2] -> DBlock(32, [search(3 - 1 in 1..4)])"
+    )
+    assert written(text, [1, 2, 2]) == text
+    assert written(text, [1, 2, 3]) == text.replace("search(3 - 1 in", "search(3 in")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -80,8 +81,8 @@ def search(
     check_device(device)
     wish = _wish(method, rates, untie, gap, budget, latency_table)
     for option, path in (("--out", output), ("--json", None if json_ in (None, "-") else Path(json_ or ""))):
-        if path is not None and not path.parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=option)
+        if path is not None:
+            _check_place(path, option)
     if apply and output is not None:
         raise typer.BadParameter("the spec is edited in place, or another is written; not both", param_hint="--apply")
     if resume is not None:
@@ -92,6 +93,7 @@ def search(
     else:
         given = spec
         _writable(spec, apply)
+        _check_neighbours(spec, output)
         found = _searched(spec, network, settings_of(set_), data, recipe or "", opt or [], wish, run, device, json_)
     if not found.rank:
         _end(found, given, apply, output, json_)
@@ -128,6 +130,28 @@ def _writable(spec: str, apply: bool) -> None:
 
     if apply and locate(spec).shipped:
         raise typer.BadParameter(f"{spec} is shipped with archdsl; write a new one with -o", param_hint="--apply")
+    if apply and Path(spec).exists() and not os.access(spec, os.W_OK):
+        raise typer.BadParameter(f"{spec} may not be written; write a new one with -o", param_hint="--apply")
+
+
+def _check_place(path: Path, option: str) -> None:
+    """Refuses now what could not be written when the search has ended."""
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}", param_hint=option)
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder", param_hint=option)
+    if not os.access(path.parent, os.W_OK):
+        raise typer.BadParameter(f"the folder {path.parent} may not be written", param_hint=option)
+
+
+def _check_neighbours(spec: str, output: Path | None) -> None:
+    """Refuses to write a spec away from the files that it uses."""
+    from archdsl.spec import Spec, locate
+
+    path = Path(locate(spec).path)
+    if output is not None and output.parent.resolve() != path.parent.resolve() and Spec.read(str(path)).uses_neighbours:
+        message = f"{spec} uses files beside it, which a spec in {output.parent} would not find"
+        raise typer.BadParameter(message, param_hint="--out")
 
 
 def _searched(
@@ -203,13 +227,28 @@ def _target(given: str, apply: bool, output: Path | None, found: Found) -> Path:
     from archdsl.diagnostics import ArchError, Diagnostic
 
     if not apply:
-        return output or Path(f"{Path(given).stem}.found.arch")
+        return output or _default_target(given, found.source)
     path = Path(given)
-    if path.read_text(encoding="utf-8") != found.source:
+    try:
+        now = path.read_bytes()
+    except OSError as error:
+        now, happened = b"", f"cannot be read any more: {error.strerror}"
+    else:
+        happened = "was edited since the search began, and is left as it is"
+    if now != found.source.encode("utf-8"):
         kept = f"{path.stem}.found.arch"
-        message = f"{path} was edited since the search began, and is left as it is"
+        message = f"{path} {happened}"
         raise ArchError([Diagnostic("E0803", message, help=f"archdsl search --resume {found.folder} -o {kept}")])
     return path
+
+
+def _default_target(given: str, source: str) -> Path:
+    """In the present folder; a spec that uses files beside it stays with them."""
+    from archdsl.spec import Spec, locate
+
+    name = f"{Path(given).stem}.found.arch"
+    stays = Spec.parse(source).uses_neighbours and not locate(given).shipped
+    return Path(given).with_name(name) if stays else Path(name)
 
 
 def _write(found: Found, target: Path) -> None:
