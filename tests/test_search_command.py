@@ -78,6 +78,8 @@ def test_usage(tmp_path: Path) -> None:
         ["plain.arch", "--apply", "-o", "x.arch"],
         ["plain.arch", "--resume", "runs"],
         ["plain.arch", "-o", "."],
+        ["--resume", "runs", "--method", "gumbel"],
+        ["--resume", "runs", "--gap", "exact"],
     ):
         archdsl_in(tmp_path, "search", *wrong, code=2)
     assert "--rates all" in archdsl_in(tmp_path, "search", "plain.arch", "--data", DATA, *OPTIONS, code=1).stderr

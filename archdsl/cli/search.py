@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,7 +87,7 @@ def search(
     if apply and output is not None:
         raise typer.BadParameter("the spec is edited in place, or another is written; not both", param_hint="--apply")
     if resume is not None:
-        _refuse(spec=spec, recipe=recipe, opt=opt, run=run, network=network, set=set_)
+        _refuse(spec=spec, recipe=recipe, opt=opt, run=run, network=network, set=set_, **_changed(wish))
         found, given = _resumed(resume, data, device, json_ == "-")
     elif spec is None:
         raise typer.BadParameter("which spec? for example: archdsl search specs/regseg.arch", param_hint="SPEC")
@@ -115,6 +116,14 @@ def _wish(method: str, rates: str, untie: bool, gap: str, budget: str | None, ta
         return Wish(method, rates, untie, gap, budget, None if table is None else str(table))  # type: ignore[arg-type]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def _changed(wish: Wish) -> dict[str, object]:
+    """The options that are not what they are by default."""
+    from archdsl.search.plan import Wish
+
+    default = asdict(Wish())
+    return {name: value for name, value in asdict(wish).items() if value != default[name]}
 
 
 def _refuse(**given: object) -> None:
