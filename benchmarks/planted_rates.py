@@ -61,8 +61,8 @@ def tasks() -> Iterator[Task]:
         yield {"part": "random", "rates": rates, "image": "white", "seed": 0, "method": "random"}
     for method in METHODS:
         for image in IMAGES:
-            for rates, seed in ONE + [(rates, 0) for rates in pairs(16, 2)[:9]]:
-                yield {"part": "methods", "rates": rates, "image": image, "seed": seed, "method": method}
+            for rates in [rates for rates, seed in ONE if seed == 0] + pairs(16, 2)[:6]:
+                yield {"part": "methods", "rates": rates, "image": image, "seed": 0, "method": method}
 
 
 def name_of(task: Task) -> str:

@@ -197,7 +197,7 @@ def _folder(out: str | Path | None, name: str, among: Processes, resume: bool) -
     if resume:
         assert wanted is not None
         return RunFolder.open(wanted)
-    made = RunFolder.make(wanted, name, RUNS) if among.first else None
+    made = RunFolder.make(wanted, name, RUNS, "--run") if among.first else None
     return RunFolder(Path(among.agree("" if made is None else str(made.path))))
 
 

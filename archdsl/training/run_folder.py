@@ -34,13 +34,15 @@ class RunFolder:
     # ---------------------------------------------------------------- beginning
 
     @classmethod
-    def make(cls, wanted: Path | None, name: str, home: Path = RUNS) -> RunFolder:
+    def make(cls, wanted: Path | None, name: str, home: Path = RUNS, option: str = "-o") -> RunFolder:
         """A new folder: the one wanted, which must be empty, or NAME in `home` with a number where it is taken.
 
-        Raises ArchError E0804 for a folder that holds something, E0803 for one that cannot be made.
+        `option` is that of the command line by which a folder is wanted. Raises ArchError E0804 for a folder that holds
+        something, E0803 for one that cannot be made.
         """
         if wanted is not None and wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
-            help_ = f"go on with it by --resume {wanted}, or give another folder with -o"
+            again = f"go on with it by --resume {wanted}, or " if (wanted / RUN).exists() else ""
+            help_ = f"{again}give another folder with {option}"
             raise ArchError([Diagnostic("E0804", f"{wanted} is there already, and not empty", help=help_)])
         for path in [wanted] if wanted is not None else _free(home / name):
             try:
