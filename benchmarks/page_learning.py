@@ -114,9 +114,22 @@ def planted(folder: Path) -> Iterator[str]:
     yield from _head("layers, images", *next(iter(parts.values()), {}))
     for part, counts in parts.items():
         yield _row(part, *counts.values())
-    for part, counts in found["summary"].items():
-        if part not in parts:
+    others = {part: counts for part, counts in found["summary"].items() if part not in parts}
+    yield from _alone({part: counts for part, counts in others.items() if " alone, " in part})
+    for part, counts in others.items():
+        if " alone, " not in part:
             yield from ("", f"{part}: " + ", ".join(f"{name} {value}" for name, value in counts.items()) + ".")
+
+
+def _alone(counts: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What each method finds by itself, one row a method."""
+    kinds = list(dict.fromkeys(name.partition(" alone, ")[2] for name in counts))
+    methods = list(dict.fromkeys(name.partition(" alone, ")[0] for name in counts))
+    yield from ("", "Exact by the method alone, without a look at the neighbours:", "")
+    yield from _head("method", *kinds)
+    for method in methods:
+        of = [counts.get(f"{method} alone, {kind}") for kind in kinds]
+        yield _row(method, *("not yet run" if one is None else f"{one['exact']} of {one['tasks']}" for one in of))
 
 
 def bound(folder: Path) -> Iterator[str]:
@@ -163,8 +176,9 @@ def use(folder: Path) -> Iterator[str]:
     found = _read(folder, "search_use*.json")
     if not found:
         yield "Not yet run: `python benchmarks/search_use.py --json benchmarks/results/search_use.json`."
-    for one in found:
-        yield ""
+    for number, one in enumerate(found):
+        if number:
+            yield ""
         yield f"`{one['command']}`, torch {one['machine']['torch']}, {one['machine']['device']}, {one['date']}."
         yield ""
         yield from _head("found rates against", "seeds", "difference in mIoU, points", "95 %", "verdict")

@@ -214,10 +214,13 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
                 ]
                 if of:
                     right = sum(tuple(r["searched"]) == tuple(r["rates"]) for r in of)
-                    found[f"{method} alone, {layers} layers {image}"] = {"tasks": len(of), "exact": right}
+                    found[f"{method} alone, {'one' if layers == 1 else 'two'} {image}"] = {
+                        "tasks": len(of),
+                        "exact": right,
+                    }
     of = [r for r in results.values() if r["part"] == "random"]
     if of:
-        found["random, 2 layers white"] = {"tasks": len(of), "exact": sum(r["exact"] for r in of)}
+        found["random, two white"] = {"tasks": len(of), "exact": sum(r["exact"] for r in of)}
     of = [r for r in results.values() if r["part"] == "null"]
     if of:
         found["null"] = {"tasks": len(of), "gains claimed": sum(r["claim"] == "gain" for r in of)}

@@ -103,7 +103,7 @@ def run(
                 folder.save_spec(net)
                 folder.note(**_facts(searcher, given or net.spec.path, known))
             among.wait()
-            return _searched(searcher, state, stop)
+            return _searched(searcher, state, stop, given or net.spec.path)
 
 
 def resume(
@@ -144,7 +144,7 @@ def resume(
     return made, facts["given"]
 
 
-def _searched(searcher: Searcher, state: SearchState, stop: Stop) -> Found:
+def _searched(searcher: Searcher, state: SearchState, stop: Stop, given: str) -> Found:
     folder, among, net = state.folder, searcher.among, searcher.plan.network
     began, ended = time.monotonic(), "failed"
     searcher.tell("started", searcher, folder.path)
@@ -161,7 +161,7 @@ def _searched(searcher: Searcher, state: SearchState, stop: Stop) -> Found:
         if among.first:
             folder.note(state=ended, ended=now(), step=searcher.alternation.step)
     text = checked_text(searcher.plan, searcher.known.decision.rates, provenance(searcher))
-    record = record_of(searcher, state.seconds)
+    record = record_of(searcher, state.seconds, given)
     if among.first:
         write_text(folder.path / "found.arch", text)
         write_text(folder.path / "search.json", json.dumps(record, indent=2) + "\n")

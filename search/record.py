@@ -40,8 +40,8 @@ def gap(searcher: Searcher) -> float | None:
     return None if relaxed is None or inherited is None else 100 * (relaxed["miou"] - inherited["miou"])
 
 
-def record_of(searcher: Searcher, seconds: float) -> dict[str, Any]:
-    """The fields of `search --json`."""
+def record_of(searcher: Searcher, seconds: float, given: str) -> dict[str, Any]:
+    """The fields of `search --json`; `given` is the spec as the user named it."""
     plan, known, setup = searcher.plan, searcher.known, searcher.setup
     said = comparison(searcher)
     low, high = said.interval
@@ -59,7 +59,7 @@ def record_of(searcher: Searcher, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "convolutions": trace.convolutions,
         "latency_ms": None if plan.budget is None else plan.budget.of(known.decision.rates),
-        "rates": list(_rates(searcher)),
+        "rates": list(_rates(searcher, given)),
         "before": known.validated.get(plan.start),
         "relaxed": known.relaxed.get("relaxed"),
         "inherited": known.relaxed.get("inherited"),
@@ -86,12 +86,12 @@ def record_of(searcher: Searcher, seconds: float) -> dict[str, Any]:
     }
 
 
-def _rates(searcher: Searcher) -> Any:
+def _rates(searcher: Searcher, given: str) -> Any:
     plan, found = searcher.plan, searcher.known.decision.rates
     for index, (rate, name, value) in enumerate(zip(plan.rates, labels(plan.rates), found, strict=True)):
         own = plan.bounds.candidates[index]
         yield {
-            "path": rate.span.source.path,
+            "path": given,
             "line": rate.span.line,
             "column": rate.span.column,
             "where": name,

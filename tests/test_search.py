@@ -127,7 +127,7 @@ def test_going_on_is_as_if_nothing_had_stopped(whole: Found, tmp_path: Path, eve
     assert stopped.stopped == signal.SIGTERM and stopped.text is None
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "stopped"
     again, _ = resume(tmp_path / "run")
-    assert again.text == whole.text
+    assert again.text == whole.text and again.record["rates"] == whole.record["rates"]
     (ours, facts), (theirs, other) = state(again.folder), state(whole.folder)
     assert facts == other
     relevant = {name for name in theirs if not name.endswith(("running_mean", "running_var"))}
