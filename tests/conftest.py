@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not torch.cuda.is_available():
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Says how a process of a test run ended before its time: xdist names the test, and not the signal."""
+    if error is not None and (process := getattr(getattr(node.gateway, "_io", None), "popen", None)) is not None:
+        print(f"\n{node.gateway.id} ended with status {process.wait(10)}", file=sys.stderr)
 
 
 @pytest.fixture(scope="session", autouse=True)
