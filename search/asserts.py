@@ -68,7 +68,9 @@ class Asserts:
     def _failing(self, values: Values) -> Iterator[t.Assert]:
         elaboration, diagnostics = self._read(values)
         failed = {d.span.start for d in diagnostics.items if d.code == "E0601" and d.span is not None}
-        again = _statements(None if elaboration is None else elaboration.definition)
+        if elaboration is None or elaboration.definition is None:
+            return
+        again = _statements(elaboration.definition)
         # where the text is another, its statements stand in the same order
         for statement, read in zip(_statements(self.network.elaboration.definition), again, strict=True):
             if _is_equality(statement) and read.span.start in failed:
