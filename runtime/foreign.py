@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -36,11 +37,21 @@ def ort_session(model: bytes, device: str, *, shares_cores: bool = False) -> Any
     return onnxruntime.InferenceSession(model, options, providers=providers)
 
 
-def openvino_model(model: bytes) -> Any:
-    """An ONNX model as OpenVINO reads it."""
+@cache
+def openvino_core() -> Any:
+    """The only one of this process, for as long as it lives.
+
+    A core's CPU plugin sets a signal stack of its own, and takes it away when it is unloaded. With a second core made
+    in between, the stack of the first is put back after its memory is gone, and the next signal ends the process.
+    """
     import openvino
 
-    return openvino.Core().read_model(model, b"")
+    return openvino.Core()
+
+
+def openvino_model(model: bytes) -> Any:
+    """An ONNX model as OpenVINO reads it."""
+    return openvino_core().read_model(model, b"")
 
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -48,12 +59,10 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 def openvino_compiled(model: Any, dtype: str) -> Any:
     """Compiled for the CPU: one stream for the least latency, computing in the dtype."""
-    import openvino
-
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
     }
-    return openvino.Core().compile_model(model, "CPU", settings)
+    return openvino_core().compile_model(model, "CPU", settings)

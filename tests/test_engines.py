@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -69,6 +72,35 @@ def test_onnxruntime_leaves_the_cores_to_others_after_a_call(monkeypatch: pytest
     finally:
         torch.set_num_threads(before)
     assert sorted(spent)[2] < 0.01
+
+
+INTERRUPTED = """
+import gc, signal, time
+from nets import image
+from test_engines import ENGINES, program
+
+runs = [ENGINES["openvino"].prepare(program()) for _ in range(2)]
+for run in runs:
+    run(image())
+del run
+while runs:
+    del runs[0]
+    gc.collect()
+signal.signal(signal.SIGALRM, lambda *_: print("heard"))
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+time.sleep(0.2)
+"""
+
+
+@pytest.mark.slow
+def test_signals_arrive_after_models_of_openvino_are_gone() -> None:
+    """Its plugin sets a signal stack; when two cores had come and gone, Ctrl-C was a segmentation fault."""
+    if (reason := ENGINES["openvino"].available(program())) is not None:
+        pytest.skip(reason)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 def _silently(model: object, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from archdsl.runtime.export.deployable import Deployable, cannot
 from archdsl.runtime.export.onnx import module_to_onnx
 from archdsl.runtime.export.traced import quiet, traced
-from archdsl.runtime.foreign import installed, openvino_compiled, openvino_model, ort_session
+from archdsl.runtime.foreign import installed, openvino_compiled, openvino_core, openvino_model, ort_session
 from torch import Tensor
 
 from archdsl.atomic import whole_folder, write_bytes
@@ -115,9 +115,7 @@ def _write_openvino(deployable: Deployable, path: Path) -> tuple[int, Verificati
 
 
 def _openvino_run(file: Path) -> Callable[[Sequence[Tensor]], list[Tensor]]:
-    import openvino
-
-    compiled = openvino_compiled(openvino.Core().read_model(file), "float32")
+    compiled = openvino_compiled(openvino_core().read_model(file), "float32")
 
     def run(inputs: Sequence[Tensor]) -> list[Tensor]:
         found = compiled([tensor.float().contiguous().numpy() for tensor in inputs])
