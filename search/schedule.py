@@ -72,6 +72,11 @@ class Alternation:
     def done(self) -> bool:
         return self.step >= self.steps or all(int(r.open.sum()) == 1 for r in self.relaxations.values())
 
+    @property
+    def progress(self) -> float:
+        """How much of the search is done, from 0 to 1."""
+        return self.step / self.steps
+
     def run(
         self,
         *,
@@ -86,7 +91,7 @@ class Alternation:
 
     def one(self) -> None:
         """One step of weights, and one of rates once the warm-up is over."""
-        progress = self.step / self.steps
+        progress = self.progress
         torch.manual_seed(self.seed * 1_000_003 + self.step)
         self.restrict()
         self._losses.append(self.train(self.step, progress))
@@ -120,7 +125,7 @@ class Alternation:
         self.restrict()
         self.trace.steps.append(self.step)
         self.trace.rates.append([r.decided() for r in self.relaxations.values()])
-        self.trace.shares.append([_rounded(r.shares()) for r in self.relaxations.values()])
+        self.trace.shares.append([_rounded(r.shares(progress)) for r in self.relaxations.values()])
         self.trace.losses.append(loss)
 
     def slow(self, factor: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -62,11 +63,11 @@ def test_a_method_mixes_open_candidates_only_and_decides_among_them(method: str)
         relaxation.restrict(range(1, largest + 1))
         for progress in (0.0, 0.5, 1.0):
             mixture = relaxation.mixture(progress)
+            assert relaxation.shares(progress).sum().item() == pytest.approx(1, abs=1e-5)
             assert set(mixture.rates) <= set(range(1, largest + 1))
             assert mixture.weights.sum().item() == pytest.approx(1)
             assert mixture.rates == tuple(sorted(mixture.rates))
         assert 1 <= relaxation.decided() <= largest
-        assert relaxation.shares().sum().item() == pytest.approx(1, abs=1e-5)
 
 
 def test_softmax_trains_at_the_uniform_mixture_first_and_drops_what_falls_behind() -> None:
@@ -77,6 +78,15 @@ def test_softmax_trains_at_the_uniform_mixture_first_and_drops_what_falls_behind
     relaxation.settle(0.5)
     assert relaxation.mixture(0.5).rates == (5,)
     assert relaxation.decided() == 5
+
+
+def test_softmax_decides_at_the_end_between_rates_that_are_nearly_as_likely() -> None:
+    relaxation = METHODS["softmax"](CANDIDATES, 9)
+    with torch.no_grad():
+        relaxation.get_parameter("logits").copy_(torch.linspace(0, 1.7, 18).flip(0))
+    early, late = (relaxation.mixture(progress).weights.detach() for progress in (0.8, 1.0))
+    assert early[0] / early[1] == pytest.approx(math.exp(0.1)) and late[0] > 0.99
+    assert relaxation.likeliest(3) == (1, 2, 3) and relaxation.likeliest(18)[-1] == 18
 
 
 def test_a_bound_below_every_kept_candidate_brings_the_nearest_one_back() -> None:
@@ -105,6 +115,13 @@ def test_softmax_finds_a_planted_rate(image: str) -> None:
     assert answer.rates == (7,)
     assert abs(answer.relaxed - answer.discrete) <= 0.001
     assert answer.discrete > 0.7
+
+
+@pytest.mark.slow
+def test_what_three_layers_leave_undecided_is_decided_before_the_end() -> None:
+    """With a mixture of two rates at the end, the rate decided on was points worse than the mixture."""
+    answer = solve(Planted((18, 15, 18), "white", seed=100), steps=200)
+    assert abs(answer.relaxed - answer.discrete) <= 0.001
 
 
 def test_a_task_is_the_same_every_time_and_its_classes_are_balanced() -> None:

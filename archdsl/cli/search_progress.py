@@ -100,7 +100,7 @@ def rate_table(searcher: Searcher) -> Table:
     rows = zip(plan.rates, labels(plan.rates), searcher.relaxations.values(), strict=True)
     for index, (rate, name, relaxation) in enumerate(rows):
         bound = plan.bounds.bound_of(index, now)
-        undecided = entropy(relaxation.shares().tolist())
+        undecided = entropy(relaxation.shares(search.progress).tolist())
         moved = f"[bold]{now[index]}[/]" if now[index] != rate.start else str(now[index])
         row = (name, str(rate.span.line), str(rate.start), moved, "?" if bound is None else str(bound))
         table.add_row(*row, f"{undecided:.2f}")

@@ -78,9 +78,9 @@ class Relaxation(nn.Module, ABC):
     def settle(self, progress: float) -> None:
         """Called now and then after the warm-up: drop candidates, move ranges."""
 
-    def shares(self) -> Tensor:
+    def shares(self, progress: float) -> Tensor:
         """How sure the method is of each candidate [K], adding up to 1: for the table that people watch."""
-        mixed = self.mixture(1.0)
+        mixed = self.mixture(progress)
         found = torch.zeros(len(self.candidates))
         for rate, weight in zip(mixed.rates, mixed.weights.detach().cpu(), strict=True):
             found[self.candidates.index(rate)] += weight
@@ -88,6 +88,7 @@ class Relaxation(nn.Module, ABC):
 
     def likeliest(self, count: int) -> tuple[int, ...]:
         """The open candidates that it is surest of, at most so many: neighbours worth a look, not a ranking."""
-        shares = zip(self.candidates, self.shares().tolist(), self.open.tolist(), strict=True)
+        # late in a search all shares but the greatest may be too small for a number, which leaves no order
+        shares = zip(self.candidates, self.shares(self.warm_up).tolist(), self.open.tolist(), strict=True)
         inside = sorted(((share, rate) for rate, share, is_open in shares if is_open), reverse=True)
         return tuple(rate for _, rate in inside[:count])

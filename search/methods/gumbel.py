@@ -15,7 +15,8 @@ from archdsl.search.methods.softmax import Softmax
 class Gumbel(Softmax):
     warm = 5.0
     cold = 0.5
-    """The temperature falls linearly from `warm` to `cold`."""
+    """The temperature of what is drawn falls linearly from `warm` to `cold`."""
+    coldest = 1.0
 
     def mixture(self, progress: float) -> Mixture:
         closed = ~self.open
@@ -33,8 +34,8 @@ class Gumbel(Softmax):
     def width(self, progress: float) -> int:
         return 1
 
-    def shares(self) -> torch.Tensor:
-        return self.probabilities().detach().cpu()
+    def shares(self, progress: float) -> torch.Tensor:
+        return self.probabilities(progress).detach().cpu()
 
     def settle(self, progress: float) -> None:
         """Nothing is dropped: a sampled candidate costs no more than another."""
