@@ -20,6 +20,8 @@ from archdsl.search.write_back import write_back
 from archdsl.diagnostics import ArchError, Diagnostic, Frame, Severity
 from archdsl.diagnostics.place import diagnose
 from archdsl.ir.graph import Graph, Node
+from archdsl.lang import tree as t
+from archdsl.lang.walk import walk
 from archdsl.network import Network
 
 RANDOM = "random"
@@ -148,5 +150,17 @@ def _chosen(network: Network, wish: Wish) -> tuple[list[Rate], list[str]]:
 def _nothing(network: Network, wish: Wish, left_out: Sequence[str]) -> Diagnostic:
     if wish.rates == "all":
         return Diagnostic("E1105", f"no rate of {network.name} can be searched", notes=tuple(left_out[:SHOWN]))
+    message = f"nothing in {network.name} is marked to be searched"
+    if replaced := _replaced(network):
+        help_ = "leave that setting out: what is searched is written into the file"
+        return Diagnostic("E1105", message, replaced[0].span, "replaced by a setting", help=help_)
     help_ = "write `search(2 in 1..18)` for a rate, or search every rate of the file with --rates all"
-    return Diagnostic("E1105", f"nothing in {network.name} is marked to be searched", help=help_)
+    return Diagnostic("E1105", message, help=help_)
+
+
+def _replaced(network: Network) -> list[t.Param]:
+    """The parameters whose default is marked, and has made way for a setting from outside."""
+    tree = network.spec.file.tree if network.spec.file is not None else None
+    blocks = [e for e in (tree.entries if tree is not None else ()) if isinstance(e, t.Block) and e.is_network]
+    given = [param for block in blocks for param in block.params if param.name.text in network.settings]
+    return [p for p in given if p.default is not None and any(isinstance(n, t.Search) for n in walk(p.default))]

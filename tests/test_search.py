@@ -408,6 +408,15 @@ def test_what_cannot_be_searched_is_said_first(body: str, code: str) -> None:
     assert [d.code for d in error.value.diagnostics] == [code]
 
 
+def test_a_setting_in_the_place_of_marks_is_named() -> None:
+    text = "arch 1\n\nnetwork Net(r: rate = search(1 in 1..4)) {\n  in image [3, H, W]\n"
+    text += "  out logits = image -> conv(4, 3) -> conv(4, 3, dilation=r)\n}\n"
+    assert Plan(archdsl.loads(text), Wish()).start == (1,)
+    with pytest.raises(ArchError, match="E1105") as error:
+        Plan(archdsl.loads(text, r=2), Wish())
+    assert error.value.diagnostics[0].label == "replaced by a setting"
+
+
 def test_a_fixed_part_over_its_bound_is_left_to_the_exact_reach() -> None:
     """A sibling of rate 1 fills the hole of rate 4, which the bound of 3 forbids."""
     body = "b = image -> conv(4, 3)\n  f = (b -> conv(4, 3)) + (b -> conv(4, 3, dilation=4))\n  "
