@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU: tests, the bench against peers, training. Not yet run on a GPU.
 #
-#   benchmarks/gpu.sh [tests|bench|train|all] [CAMVID]
+#   benchmarks/gpu.sh [tests|bench|train|search|all] [CAMVID]
 #
 #   tests  every test that uses the device where there is one
 #   bench  float16: batch 1 and 8 at 1024x2048, DWRSeg also at 512x1024; a file for each of the seven cases
 #   train  benchmarks/gpu_train.sh CAMVID step
+#   search what a step of a search costs beside one of training
 #
 # All go on where one fails, and the exit code is that of the worst. To run less at a time: PART=batch1, small or batch8,
 # NETWORKS="dwrseg gun", PEERS=NAME,…; TIME (10s) is how long each case is measured once its contenders are prepared.
@@ -17,9 +18,9 @@ results=benchmarks/results
 what=${1:-all} camvid=${2:-}
 worst=0
 case $what in
-  tests | bench | train | all) ;;
+  tests | bench | train | search | all) ;;
   *)
-    echo "gpu.sh: tests, bench, train or all, and not $what" >&2
+    echo "gpu.sh: tests, bench, train, search or all, and not $what" >&2
     exit 2
     ;;
 esac
@@ -73,6 +74,13 @@ case $what in
     else
       echo "== training is left out: give the folder of CamVid"
     fi
+    ;;
+esac
+case $what in
+  search | all)
+    run $python benchmarks/search_step.py --device cuda --batch 8 --size 512 1024 \
+      --json "$results/search_step_gpu.json"
+    run $python benchmarks/page.py
     ;;
 esac
 exit $worst

@@ -147,7 +147,7 @@ def bound(folder: Path) -> Iterator[str]:
 
 
 def price(folder: Path) -> Iterator[str]:
-    found = _read(folder, "search_step.json")
+    found = _read(folder, "search_step*.json")
     if not found:
         yield "Not yet measured: `python benchmarks/search_step.py --json benchmarks/results/search_step.json`."
     for one in found:
@@ -157,9 +157,10 @@ def price(folder: Path) -> Iterator[str]:
         yield ""
         yield (
             f"{one['network']}, batch {one['batch']} at {size}: over a whole search "
-            f"{times['per weight step, pruned']:.2f} training steps for each step of the weights "
-            f"({times['per weight step, nothing pruned']:.2f} without pruning), and {one['memory_over_training']:.2f} "
-            "times the memory."
+            f"**{times['pruned as on street scenes']:.2f}** training steps for each step of the weights, and "
+            f"{one['memory_over_training']:.2f} times the memory. Candidates are dropped as in a search on street "
+            f"scenes; it would be {times['pruned evenly']:.2f} where they fall evenly, as in planted searches, and "
+            f"{times['nothing pruned']:.2f} where none is ever dropped."
         )
         answer = one["time_to_answer_in_trainings"]
         yield ""
@@ -168,8 +169,9 @@ def price(folder: Path) -> Iterator[str]:
             f"{answer['with a neighbourhood that holds']:.1f} with a look at its neighbours that finds nothing better, "
             f"{answer['with every round']:.1f} with every round of it."
         )
-        if "cuda" not in one["machine"]["device"]:
-            yield from ("", "Not yet run on a GPU.")
+        yield ""
+    if found and not any("cuda" in one["machine"]["device"] for one in found):
+        yield "Not yet run on a GPU."
 
 
 def use(folder: Path) -> Iterator[str]:

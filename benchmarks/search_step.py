@@ -3,9 +3,10 @@
     python benchmarks/search_step.py --json benchmarks/results/search_step.json [--device cuda]
 
 RegSeg with 18 candidates in each of its 13 blocks. Training steps and search steps take turns, so that whatever else
-the machine does weighs on both alike; on a CPU seconds are those of this process, on CUDA those that pass. Noise prunes
-nothing by itself: after the warm-up candidates are taken away evenly, from all to one, which leaves half of them on
-average, as planted searches do (`planted_rates.py`); and once not at all, the worst case.
+the machine does weighs on both alike; on a CPU seconds are those of this process, on CUDA those that pass. What a step
+costs with so many candidates is then weighed in three ways: by how many a search of these rates on street scenes had
+open at each of its steps; by candidates that fall evenly from all to one after the warm-up, as in planted searches
+(`planted_rates.py`); and with none ever dropped, the worst case.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from archdsl.search.entry import run
 from archdsl.search.relaxed import RelaxedModule, relax
 from archdsl.search.space import marked_rates
 
@@ -33,6 +37,8 @@ from archdsl.training.recipes.schema import Search
 ROUNDS = 4
 """Steps of each kind that are timed, in turns."""
 WARM_UP = 0.3
+STEPS = 400
+"""Of the search on street scenes."""
 
 
 def thirteen(classes: int) -> archdsl.Network:
@@ -76,10 +82,10 @@ class Steps:
         F.cross_entropy(self.relaxed(self.x), self.y).backward()  # type: ignore[no-untyped-call]
 
     def rates(self) -> None:
-        """The same for the rates alone, on half a batch."""
+        """The same for the rates alone, on the part of a batch that judges them."""
         self.relaxed.progress, self.relaxed.judged = 1.0, True
-        half = slice(0, max(1, len(self.x) // 2))
-        torch.autograd.grad(F.cross_entropy(self.relaxed(self.x[half]), self.y[half]), self.own)
+        part = slice(0, max(2, round(len(self.x) * Search().judge)))
+        torch.autograd.grad(F.cross_entropy(self.relaxed(self.x[part]), self.y[part]), self.own)
 
 
 def clock(device: str) -> float:
@@ -107,18 +113,45 @@ def ratios(steps: Steps, count: int, device: str) -> dict[str, float]:
     return {name: statistics.median(one[name] for one in found[1:]) for name in ("weights", "rates", "s")}
 
 
-def of_search(by_count: dict[int, dict[str, float]], most: int) -> dict[str, Any]:
-    """A whole search: 30 % of the steps at all candidates, the rest in equal parts from all of them down to one."""
-    warm = by_count[most]["weights"]
-    both = {count: one["weights"] + one["rates"] for count, one in by_count.items()}
-    pruned = statistics.fmean(both.values())
-    halves = [(one["weights"] + one["rates"]) / 2 for one in by_count.values()]
+def open_at_each_step(device: str) -> list[float]:
+    """How many candidates a rate has, on average over all 13, at each step of a search by the quick recipe.
+
+    A search is over where every rate has one left, which may be before its last step.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = [f"steps={STEPS}"]
+        # nothing but the relaxation is asked for
+        options += [f"search.{name}=1" for name in ("keep", "short", "rungs", "rounds", "seeds", "images")]
+        record = run(thirteen(11), "streets", options=options, out=Path(folder) / "run", device=device).record
+    steps, shares = record["trajectory"]["steps"], record["trajectory"]["shares"]
+    counts = [statistics.fmean(sum(share > 0 for share in one) for one in all_rates) for all_rates in shares]
+    found = []
+    for step in range(record["steps"]):
+        settled = sum(one <= step for one in steps)
+        found.append(counts[settled - 1] if settled else counts[0])
+    return found
+
+
+def of_search(by_count: dict[int, dict[str, float]], profile: list[float]) -> dict[str, Any]:
+    """A whole search in units of a training step, for each of its steps of weights."""
+    most, warm = max(by_count), round(WARM_UP * STEPS)
+    evenly = [most - (most - 1) * max(0, step - warm) / (STEPS - warm) for step in range(STEPS)]
+
+    def price(counts: list[float]) -> float:
+        cost = {kind: [_between(by_count, kind, count) for count in counts] for kind in ("weights", "rates")}
+        return (sum(cost["weights"]) + sum(cost["rates"][warm:])) / len(counts)
+
     return {
-        "per weight step, pruned": WARM_UP * warm + (1 - WARM_UP) * pruned,
-        "per weight step, nothing pruned": WARM_UP * warm + (1 - WARM_UP) * both[most],
-        "per step of either kind, pruned": (WARM_UP * warm + (1 - WARM_UP) * 2 * statistics.fmean(halves))
-        / (WARM_UP + 2 * (1 - WARM_UP)),
+        "pruned as on street scenes": price(profile),
+        "pruned evenly": price(evenly),
+        "nothing pruned": price([most] * STEPS),
     }
+
+
+def _between(by_count: dict[int, dict[str, float]], kind: str, count: float) -> float:
+    """What was measured for so many candidates, linearly between those that were."""
+    known = sorted(by_count)
+    return float(np.interp(count, known, [by_count[one][kind] for one in known]))
 
 
 def to_answer(per_step: float) -> dict[str, float]:
@@ -166,6 +199,7 @@ def main() -> None:
     options.add_argument("--device", default="cpu")
     options.add_argument("--batch", type=int, default=8)
     options.add_argument("--size", type=int, nargs=2, default=[192, 384])
+    options.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of the search on street scenes")
     options.add_argument("--peak", choices=("train", "weights", "rates"))
     chosen = options.parse_args()
     torch.set_num_threads(1)
@@ -180,6 +214,9 @@ def main() -> None:
     for count in (1, 6, 12, 18):
         by_count[count] = ratios(steps, count, chosen.device)
         print(count, by_count[count], flush=True)
+    torch.set_num_threads(chosen.threads)
+    profile = open_at_each_step(chosen.device)
+    print(profile, flush=True)
     record = {
         "version": 1,
         "command": " ".join(["python", "benchmarks/search_step.py", *sys.argv[1:]]),
@@ -189,8 +226,9 @@ def main() -> None:
         "batch": chosen.batch,
         "size": list(size),
         "by_candidates": by_count,
-        "search_over_training": (price := of_search(by_count, 18)),
-        "time_to_answer_in_trainings": to_answer(price["per weight step, pruned"]),
+        "open_candidates_on_streets": [round(count, 2) for count in profile],
+        "search_over_training": (price := of_search(by_count, profile)),
+        "time_to_answer_in_trainings": to_answer(price["pruned as on street scenes"]),
         "peak_bytes": peaks,
         "memory_over_training": max(peaks["weights"], peaks["rates"]) / peaks["train"],
     }

@@ -34,7 +34,9 @@ class Halves:
         data = recipe.data.model_copy(update={"train": (WEIGHTS,)})
         yield halved, recipe.model_copy(update={"data": data, "run": plain})
         judged = recipe.data.model_copy(update={"train": (RATES,), "validation": None})
-        batch = max(1, round(recipe.batch * recipe.search.judge / world)) * world
+        # of a single image, what is pooled to one value has no spread to normalise by
+        least = min(2, max(1, recipe.batch // world))
+        batch = max(least, round(recipe.batch * recipe.search.judge / world)) * world
         yield (
             halved,
             recipe.model_copy(

@@ -408,6 +408,16 @@ def test_what_cannot_be_searched_is_said_first(body: str, code: str) -> None:
     assert [d.code for d in error.value.diagnostics] == [code]
 
 
+def test_rates_are_judged_on_two_images_where_a_norm_needs_them(tmp_path: Path) -> None:
+    """Half of a batch of two would leave one value a channel to the norm after a global pool."""
+    gated = SPEC.replace(
+        "  out logits = y ->", "  g = y -> global_pool -> conv(8) -> bn -> sigmoid\n  out logits = y * g ->"
+    )
+    spec = archdsl.loads(gated, classes=11)
+    options = [*QUICK, "steps=4", "batch=2", "search.judge=0.1"]
+    assert run(spec, DATA, "quicksearch", options=options, out=tmp_path / "run", device="cpu").text is not None
+
+
 def test_a_setting_in_the_place_of_marks_is_named() -> None:
     text = "arch 1\n\nnetwork Net(r: rate = search(1 in 1..4)) {\n  in image [3, H, W]\n"
     text += "  out logits = image -> conv(4, 3) -> conv(4, 3, dilation=r)\n}\n"

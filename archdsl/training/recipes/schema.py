@@ -197,8 +197,8 @@ class Validate(Section):
 class Search(Section):
     """What `archdsl search` does beside training; steps, batch and the rest are those of the recipe."""
 
-    judge: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Size of the batches that move the rates, as a share of a batch."""
+    judge: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Size of the batches that move the rates, as a share of a batch; two images at least."""
     keep: Count = 8
     """Neighbours of the answer that are trained in a round."""
     short: Positive = 0.05
