@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -86,13 +87,13 @@ class Plan:
 
     def _check_text(self) -> None:
         """Raises ArchError E1102 now for a text that could not hold rates that differ. Asserts are constraints."""
-        odd = (rate.candidates[index % len(rate.candidates)] for index, rate in enumerate(self.rates))
-        try:
-            write_back(self.network, self.rates, tuple(odd))
-        except ArchError as error:
-            held = [d for d in error.diagnostics if d.severity is Severity.ERROR and d.code != "E0601"]
-            if held:
-                raise ArchError(held) from None
+        for values in _apart(self.rates):
+            try:
+                write_back(self.network, self.rates, values)
+            except ArchError as error:
+                held = [d for d in error.diagnostics if d.severity is Severity.ERROR and d.code != "E0601"]
+                if held:
+                    raise ArchError(held) from None
 
     @property
     def start(self) -> Rates:
@@ -119,6 +120,21 @@ class Plan:
         message = "no choice of rates keeps the bound and every assert at this input size"
         help_ = "widen the ranges, loosen the asserts, or search on larger crops (--opt augment.crop=[…])"
         return Diagnostic("E1105", message, self.rates[0].span, help=help_)
+
+
+def _apart(rates: Sequence[Rate]) -> Iterator[Rates]:
+    """Rates that differ where the text evaluates one place several times: from one time to the next, so that the
+    innermost rounds do, and the last time alone, so that those of every loop around them do.
+    """
+    often = Counter(rate.span.start for rate in rates)
+    seen = Counter[int]()
+    times = []
+    for rate in rates:
+        times.append(seen[rate.span.start])
+        seen[rate.span.start] += 1
+    yield tuple(rate.candidates[time % len(rate.candidates)] for rate, time in zip(rates, times, strict=True))
+    last = [time + 1 == often[rate.span.start] for rate, time in zip(rates, times, strict=True)]
+    yield tuple(rate.candidates[-1 if is_last else 0] for rate, is_last in zip(rates, last, strict=True))
 
 
 def _over(node: Node) -> Diagnostic:

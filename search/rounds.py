@@ -114,6 +114,7 @@ def _count(node: t.Node, times: int, rounds: Rounds, found: dict[Place, int]) ->
 
 
 def _count_rounds(node: t.Comprehension, times: int, rounds: Rounds, found: dict[Place, int]) -> None:
+    _count(node.clauses[0].iterable, times, rounds, found)
     try:
         own = rounds.of(node)
     except ArchError:

@@ -22,6 +22,7 @@ from archdsl.lang.walk import children, walk
 from archdsl.network import Network
 
 MARK = "# archdsl search:"
+AS_A_LIST = "write the network's rates as a list, and search that"
 
 Values = Mapping[Place, tuple[int, ...]]
 """What each place of the text became, evaluation by evaluation; one value where all evaluations share it."""
@@ -135,8 +136,7 @@ class _Writer:
     def _number(self, node: t.Node, values: tuple[int, ...]) -> str:
         """A plain number is replaced; `search(14 in 1..18)` keeps its marks."""
         if len(set(values)) > 1:
-            help = "write the network's rates as a list, and search that"
-            raise ArchError([Diagnostic("E1102", "this one place would need several rates", node.span, help=help)])
+            raise ArchError([Diagnostic("E1102", "this one place would need several rates", node.span, help=AS_A_LIST)])
         if not isinstance(node, t.Search):
             return str(values[0])
         start, domain = node.start.span, node.domain.span
@@ -149,9 +149,14 @@ class _Writer:
     def _comprehension(self, node: t.Comprehension, values: Values) -> str:
         """As it stands when every round has the same values, else a list of what its rounds give."""
         rounds = self.rounds.of(node)
-        chunks = _chunks(values, len(rounds), node.span)
+        gone_over = _inside(node.clauses[0].iterable, values)
+        each = {place: own for place, own in values.items() if place not in gone_over}
+        chunks = _chunks(each, len(rounds), node.span) if each else []
         if all(chunk == chunks[0] for chunk in chunks):
-            return self._with_children(node, chunks[0])
+            return self._with_children(node, {**gone_over, **(chunks[0] if chunks else {})})
+        if any(_inside(clause.iterable, values) for clause in node.clauses):
+            message = "the rounds of this would differ, and what they go over is searched too"
+            raise ArchError([Diagnostic("E1102", message, node.span, help=AS_A_LIST)])
         elements = []
         for names, chunk in zip(rounds, chunks, strict=True):
             with self.rounds.inside(names):
@@ -202,8 +207,8 @@ def _within(comment: t.Comment, node: t.Node) -> bool:
 def _chunks(values: Values, rounds: int, span: Span) -> list[Values]:
     """What each round of a repetition has; a single value is shared by all rounds."""
     if any(len(own) != 1 and (rounds == 0 or len(own) % rounds) for own in values.values()):
-        help = "write the network's rates as a list, and search that"
-        raise ArchError([Diagnostic("E1102", "the rounds of this do not all have the same rates", span, help=help)])
+        message = "the rounds of this do not all have the same rates"
+        raise ArchError([Diagnostic("E1102", message, span, help=AS_A_LIST)])
     return [
         {
             place: own if len(own) == 1 else own[i * len(own) // rounds : (i + 1) * len(own) // rounds]
@@ -228,7 +233,7 @@ def _literal(value: Any, span: Span) -> str:
     if isinstance(value, Range):
         return str(value)
     message = "what this name stands for in each round cannot be written as text"
-    raise ArchError([Diagnostic("E1102", message, span, help="write the network's rates as a list, and search that")])
+    raise ArchError([Diagnostic("E1102", message, span, help=AS_A_LIST)])
 
 
 def _noted(network: Network, text: str, provenance: str) -> str:

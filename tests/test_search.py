@@ -444,9 +444,11 @@ def test_asserts_are_constraints() -> None:
 
 
 def test_a_text_that_cannot_hold_several_rates_is_said_first() -> None:
-    """Not after a search: each round of a `for` would need a rate of its own."""
-    with pytest.raises(ArchError, match="E1102"):
-        plan_of("y = image\n  for i in 1..2 {\n    y = y -> conv(4, 3, dilation=search(1 in 1..3))\n  }")
+    """Not after a search: each round of a `for` would need a rate of its own, also where every second one is alike."""
+    mark = "conv(4, 3, dilation=search(1 in {1, 2}))"
+    for round_ in (mark, f"{mark} -> {mark}", f"[{mark} for j in 1..2]"):
+        with pytest.raises(ArchError, match="E1102"):
+            plan_of(f"y = image -> conv(4, 3)\n  for i in 1..2 {{\n    y = y -> {round_}\n  }}")
 
 
 def test_rates_of_the_library_are_named_with_what_to_write() -> None:

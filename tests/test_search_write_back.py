@@ -73,6 +73,21 @@ def test_nested_comprehensions_are_written_out_only_where_they_differ() -> None:
     assert "= [[search(3 in 1..6), search(4 in 1..6)] for i in 1..2]" in written(text, [3, 4, 3, 4])
 
 
+def test_what_a_comprehension_goes_over_is_written_out_on_its_own() -> None:
+    """It is evaluated once, before the rounds: `[… for r in [search(…) for i in 1..3]]`."""
+    text = spec("", "y = s -> [DBlock(32, [a, b]) for a, b in [(search(1 in 1..4), search(2 in 1..6)) for i in 1..2]]")
+    wanted = "for a, b in [(search(1 in 1..4), search(3 in 1..6)), (search(2 in 1..4), search(4 in 1..6))]"
+    assert wanted in written(text, [1, 3, 2, 4])
+    text = spec("", "y = s -> [DBlock(32, r) for r in [[1]] + 2 * [[1, 2]]]")
+    network = archdsl.loads(text)
+    places = [rate for rate in all_rates(network, untie=True)[0] if rate.start == 2]
+    assert "for r in [[1]] + [[1, 3], [1, 4]]]" in write_back(network, places, [3, 4])
+    text = spec("", "y = s -> [DBlock(32, [a, search(2 in 1..6)]) for a in [search(1 in 1..2), 3]]")
+    assert "search(2 in 1..2), 3]" in written(text, [2, 5, 5]) and "search(5 in" in written(text, [2, 5, 5])
+    with pytest.raises(ArchError, match="what they go over is searched too"):
+        written(text, [2, 4, 5])
+
+
 def test_a_repetition_ties_and_untied_it_is_written_out() -> None:
     text = spec("", "y = s -> 2 * DBlock(32, [1, 2])")
     network = archdsl.loads(text)
