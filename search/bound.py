@@ -6,7 +6,7 @@ The bound of a layer depends on the rates before it, so it is worked out again w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from archdsl.search.methods import Relaxation
 from archdsl.search.space import Rate, assignment, with_rates
@@ -14,7 +14,7 @@ from archdsl.search.space import Rate, assignment, with_rates
 from archdsl.analyses.bound import bounds
 from archdsl.analyses.gaps import gap_free
 from archdsl.ir.dims import value_at
-from archdsl.ir.graph import Graph
+from archdsl.ir.graph import Graph, Node
 
 Rule = Literal["bound", "exact"]
 Demand = Callable[[Graph, tuple[int, ...]], bool]
@@ -109,13 +109,13 @@ class Bounds:
         return tuple(values)
 
     def _own_bound(self, index: int, values: Sequence[int]) -> int:
-        """⌊k / s⌋ at the first node of a rate; a later node that it governs sees no less."""
         return self.bound_of(index, values) or 0
 
     def bound_of(self, index: int, values: Sequence[int]) -> int | None:
-        """⌊k / s⌋ at the first node of a rate; None where something before it broke its own."""
-        facts = bounds(with_rates(self.graph, assignment(self.rates, values))).facts[self.rates[index].nodes[0]]
-        known = [fact.bound for fact in facts if fact is not None and fact.bound is not None]
+        """The least ⌊k / s⌋ of the nodes of a rate; None where something before them all broke its own."""
+        facts = bounds(with_rates(self.graph, assignment(self.rates, values))).facts
+        pairs = (facts[name] for name in self.rates[index].nodes if name in facts)
+        known = [fact.bound for pair in pairs for fact in pair if fact is not None and fact.bound is not None]
         return min(known, default=None)
 
 
@@ -160,11 +160,18 @@ class Masks:
 def map_caps(graph: Graph, rates: Sequence[Rate], size: Mapping[str, int]) -> list[int]:
     """The largest rate of each with an off-centre tap inside the map somewhere, at an input size.
 
-    A rate of the map's longer side or more reads padding only, and is a 1x1 that costs more.
+    A rate of the map's longer side or more, of those along which the kernel has taps, reads padding only, and is a 1x1
+    that costs more.
     """
     caps = []
     for rate in rates:
-        shapes = [graph.type_of(graph.by_name[name].inputs[0]) for name in rate.nodes]
-        sides = [max(value_at(of.height, size), value_at(of.width, size)) for of in shapes]
-        caps.append(max(min(sides) - 1, rate.candidates[0]))
+        sides = [_longer_side(graph, graph.by_name[name], size) for name in rate.nodes]
+        caps.append(max(min(side for side in sides if side) - 1, rate.candidates[0]))
     return caps
+
+
+def _longer_side(graph: Graph, node: Node, size: Mapping[str, int]) -> int:
+    """Of a node's map, along the axes on which it has several taps; 0 where it has none."""
+    of, kernel = graph.type_of(node.inputs[0]), cast(tuple[int, int], node["kernel"])
+    sides = zip((of.height, of.width), kernel, strict=True)
+    return max((value_at(side, size) for side, taps in sides if taps > 1), default=0)

@@ -19,6 +19,7 @@ LARGEST = 18
 TRIED = 64
 """About as many values of marks are tried, as to whether they decide more than dilations."""
 _CONVOLUTIONS = ("conv", "depthwise")
+_OF_A_RATE = {"dilation", "padding"}
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,21 @@ def marked_rates(network: Network) -> list[Rate]:
     """
     governed: dict[int, list[Node]] = {}
     for node in network.ir.nodes:
-        for number in {value.variable for value in _integers(node) if isinstance(value, Searched)}:
+        for number in {number for _, value in node.settings for number in _numbers(value)}:
             governed.setdefault(number, []).append(node)
-    wrong = []
+    wrong: dict[Span, Diagnostic] = {}
     rates = []
     more = _deciding_more(network, governed)
     for number, variable in enumerate(network.elaboration.variables):
         nodes = governed.get(number, [])
-        if not nodes or number in more or not all(_is_rate(node, number) for node in nodes):
-            wrong.append(_not_a_rate(variable.span, nodes, number in more))
+        fault = _fault(number, nodes, number in more)
+        if fault is not None:
+            wrong.setdefault(variable.span, _not_a_rate(variable.span, fault))
         else:
             names = tuple(node.name for node in nodes)
             rates.append(Rate(variable.span, names, variable.start, variable.domain, number))
     if wrong:
-        raise ArchError(wrong)
+        raise ArchError(wrong.values())
     order = {node.name: i for i, node in enumerate(network.ir.nodes)}
     return sorted(rates, key=lambda rate: order[rate.nodes[0]])
 
@@ -124,17 +126,11 @@ def _at_rate(node: Node, rate: int) -> Node:
     return replace(node, settings=tuple((name, changed.get(name, value)) for name, value in node.settings))
 
 
-def _integers(node: Node) -> list[int]:
-    """Every integer among a node's settings."""
-    flat: list[int] = []
-    waiting: list[Setting] = [value for _, value in node.settings]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, tuple):
-            waiting += value
-        elif isinstance(value, int):
-            flat.append(value)
-    return flat
+def _numbers(setting: Setting) -> set[int]:
+    """The variables that stand in a node's setting."""
+    if isinstance(setting, tuple):
+        return {number for value in setting for number in _numbers(value)}
+    return {setting.variable} if isinstance(setting, Searched) else set()
 
 
 def _dilation(node: Node) -> tuple[int, int]:
@@ -193,9 +189,21 @@ def _changes_more(network: Network, choices: Mapping[int, int], governed: Mappin
     return any(d.code != "E0601" for d in diagnostics.items if d.severity is Severity.ERROR)
 
 
-def _not_a_rate(span: Span, nodes: list[Node], others: bool) -> Diagnostic:
-    what = "changes more than dilation rates" if others else "is no dilation rate"
-    if nodes and not others:
-        what = "is the rate of one axis only, or of a convolution that its padding or even kernel does not centre"
-    help = "widths, depths and group widths cannot be searched yet: write a number there"
+def _fault(number: int, nodes: Sequence[Node], more: bool) -> str | None:
+    """What is wrong with a mark as a dilation rate; None for one that can be searched."""
+    if not nodes:
+        return "changes more than dilation rates" if more else "decides nothing"
+    if any(not {name for name, value in node.settings if number in _numbers(value)} <= _OF_A_RATE for node in nodes):
+        return "changes more than dilation rates"
+    if other := [node.op for node in nodes if node.op not in _CONVOLUTIONS]:
+        return f"is the rate of `{other[0]}`, and only those of {' and '.join(_CONVOLUTIONS)} are searched"
+    if not all(_is_rate(node, number) for node in nodes):
+        return "is the rate of one axis only, or of a convolution that its padding or even kernel does not centre"
+    if all(max(_kernel(node)) == 1 for node in nodes):
+        return "is the rate of 1x1 convolutions alone, which read the same at every rate"
+    return "changes more than dilation rates" if more else None
+
+
+def _not_a_rate(span: Span, what: str) -> Diagnostic:
+    help = "write a number there: widths, depths and what is worked out from a mark cannot be searched yet"
     return Diagnostic("E1101", f"this `search` {what}", span, help=help)

@@ -16,7 +16,7 @@ from test_search import DATA, QUICK, SPEC
 from trainings import archdsl_in
 from typer import BadParameter
 
-from archdsl.cli.search import _check_neighbours, _target
+from archdsl.cli.search import _check_neighbours, _say, _target
 from archdsl.diagnostics import ArchError
 
 OPTIONS = [word for option in (*QUICK, "steps=8") for word in ("--opt", option)]
@@ -162,3 +162,12 @@ def test_the_answer_goes_where_the_spec_left_from(tmp_path: Path, monkeypatch: p
     spec.unlink()
     with pytest.raises(ArchError, match="cannot be read any more"):
         _target(str(spec), True, None, found)
+
+
+def test_the_next_command_can_be_typed_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Quoted where a path needs it, and of the network that was searched."""
+    text = SPEC + "\nnetwork Big = Tiny(classes=7)\n"
+    for network, wanted in (("Tiny", "'my net.arch' a.found.arch\n"), ("Big", "'my net.arch' a.found.arch -n Big\n")):
+        record = {"network": network, "seconds": 1.0, "rates": [], "remarks": [], "discretisation_gap": None}
+        _say(Found(Path("run"), text, text, record, 8), "my net.arch", Path("a.found.arch"))
+        assert capsys.readouterr().out.endswith(f"next: archdsl diff {wanted}")

@@ -75,6 +75,22 @@ def test_a_search_over_anything_but_a_centred_rate_is_refused(module: str) -> No
     assert [d.code for d in error.value.diagnostics] == ["E1101"]
 
 
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("[conv(8, 3, dilation=2 * search(1 in 1..2)) for i in 1..3]", "changes more than dilation rates"),
+        ("conv_transpose(8, 3, dilation=search(2 in 1..4), padding=2)", "rate of `conv_transpose`, and only"),
+        ("conv(8, 3, dilation=search(2 in 1..4), padding=7)", "does not centre"),
+        ("conv(8, 1, dilation=search(2 in 1..4))", "1x1 convolutions alone"),
+        ("conv(8, 3, dilation=[search(2 in 1..4), 1][1])", "decides nothing"),
+    ],
+)
+def test_why_a_search_is_refused_is_said_once(module: str, why: str) -> None:
+    with pytest.raises(ArchError, match=why) as error:
+        marked_rates(chain(module))
+    assert len(error.value.diagnostics) == 1
+
+
 def test_other_rates_are_what_the_text_with_them_gives() -> None:
     network = archdsl.loads(SPEC)
     rates = marked_rates(network)
@@ -131,6 +147,20 @@ def test_masks_keep_every_decision_inside_the_bound() -> None:
 def test_rates_that_read_only_padding_are_capped() -> None:
     network = chain("conv(4, 3, stride=4)", "conv(4, 3, dilation=search(1 in 1..18))")
     assert map_caps(network.ir, marked_rates(network), {"H": 16, "W": 32}) == [7]
+
+
+def test_a_kernel_with_taps_along_one_axis_is_held_against_that_side() -> None:
+    network = chain("conv(4, (3, 1), dilation=search(1 in 1..18))", "conv(4, (1, 3), dilation=search(1 in 1..18))")
+    assert map_caps(network.ir, marked_rates(network), {"H": 8, "W": 16}) == [7, 15]
+
+
+def test_the_bound_of_a_rate_that_several_layers_have_is_the_least_of_theirs() -> None:
+    """A 1x1 among them has none, and one that comes later in another branch may see less."""
+    text = FIXED.replace("image -> CHAIN", "(b -> conv(4, 3) -> conv(4, 1, dilation=r) -> conv(4, 3, dilation=r)) + d")
+    branches = "  b = image -> conv(4, 3)\n  r = search(2 in 1..9)\n  d = b -> conv(4, 3, dilation=r)\n  out"
+    network = archdsl.loads(text.replace("  out", branches))
+    bounds = Bounds(network.ir, marked_rates(network))
+    assert bounds.bound_of(0, [2]) == 3 and bounds.allowed(0, []) == [1, 2, 3]
 
 
 def test_a_relaxed_network_with_one_rate_left_is_the_plain_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -41,5 +42,8 @@ def write_rates(
         reading.close()
     write_json(table, str(target))
     layers, choices, total = len(table["nodes"]), sum(len(own) for own in table["nodes"].values()), table["total_ms"]
-    typer.echo(f"{net.name} at {table['input']}: {total:.3g} ms; {choices} rates of {layers} layers in {target}")
-    typer.echo(f"next: archdsl search {specs[0]} --latency-table {target} --budget 'latency <= {total:.3g}ms'")
+    of = f"{layers} layer" if layers == 1 else f"{layers} layers"
+    typer.echo(f"{net.name} at {table['input']}: {total:.3g} ms; {choices} rates of {of} in {target}")
+    which = [] if network is None else ["-n", network]
+    budget = ["--latency-table", str(target), "--budget", f"latency <= {total:.3g}ms"]
+    typer.echo("next: " + shlex.join(["archdsl", "search", specs[0], *which, *budget]))

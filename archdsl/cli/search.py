@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from dataclasses import asdict
@@ -219,7 +220,8 @@ def _resumed(folder: Path, data: str | None, device: str | None, quiet: bool) ->
 def _end(found: Found, given: str, apply: bool, output: Path | None, json_: str | None) -> None:
     if found.stopped is not None:
         step = "" if found.step is None else f" at step {found.step}"
-        typer.echo(f"stopped{step}; go on with: archdsl search --resume {found.folder}", err=True)
+        again = shlex.join(["archdsl", "search", "--resume", str(found.folder)])
+        typer.echo(f"stopped{step}; go on with: {again}", err=True)
         exits.terminated = found.stopped == signal.SIGTERM
         raise KeyboardInterrupt
     assert found.text is not None
@@ -245,9 +247,8 @@ def _target(given: str, apply: bool, output: Path | None, found: Found) -> Path:
     else:
         happened = "was edited since the search began, and is left as it is"
     if now != found.source.encode("utf-8"):
-        kept = f"{path.stem}.found.arch"
-        message = f"{path} {happened}"
-        raise ArchError([Diagnostic("E0803", message, help=f"archdsl search --resume {found.folder} -o {kept}")])
+        again = shlex.join(["archdsl", "search", "--resume", str(found.folder), "-o", f"{path.stem}.found.arch"])
+        raise ArchError([Diagnostic("E0803", f"{path} {happened}", help=again)])
     return path
 
 
@@ -274,6 +275,7 @@ def _write(found: Found, target: Path) -> None:
 
 def _say(found: Found, given: str, target: Path) -> None:
     from archdsl.cli.search_progress import found_table
+    from archdsl.spec import Spec
 
     found_table(found.record)
     for remark in found.record["remarks"]:
@@ -284,4 +286,6 @@ def _say(found: Found, given: str, target: Path) -> None:
     name = target.name.removesuffix(".arch").removesuffix(".found")
     typer.echo(f"wrote {target}, with {name}.found.html, .svg and .json beside it")
     if target != Path(given):
-        typer.echo(f"next: archdsl diff {given} {target}")
+        network = found.record["network"]
+        which = [] if network == Spec.parse(found.source).networks[0] else ["-n", network]
+        typer.echo("next: " + shlex.join(["archdsl", "diff", given, str(target), *which]))
