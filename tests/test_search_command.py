@@ -66,6 +66,18 @@ def test_a_budget_from_the_table_that_bench_measures(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_it_goes_on_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    """`archdsl search … | head -1` writes its answer all the same."""
+    (tmp_path / "tiny.arch").write_text(SPEC)
+    command = [sys.executable, "-m", "archdsl", "search", "tiny.arch", "--data", DATA, *OPTIONS]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    assert (running.wait(timeout=120), running.stderr.read()) == (0, b"")
+    archdsl_in(tmp_path, "check", "tiny.found.arch", "--set", "classes=11")
+
+
+@pytest.mark.slow
 def test_usage(tmp_path: Path) -> None:
     """What is misused ends with 2, what is wrong with the spec with 1."""
     (tmp_path / "plain.arch").write_text(SPEC.replace("search(2 in 1..6)", "2"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,10 @@ _TABLES = 4
 
 
 class SearchProgress:
-    """To be told of what happens. A live table on a terminal, else a table now and then; lines for trainings."""
+    """To be told of what happens. A live table on a terminal, else a table now and then; lines for trainings.
+
+    A search goes on when the reader of its output has gone (`archdsl search … | head`): what it is for are its files.
+    """
 
     def __init__(self, reading: Reading, quiet: bool = False) -> None:
         """`quiet` says nothing on standard output."""
@@ -35,7 +39,14 @@ class SearchProgress:
         if event == "started":
             self._reading.close()
         if handler is not None and not self._quiet:
-            handler(*about)
+            try:
+                handler(*about)
+            except (BrokenPipeError, SystemExit) as error:
+                # rich ends the process in its own way, with the broken pipe as the context
+                if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+                    raise
+                self._quiet = True
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def close(self) -> None:
         """Ends what is live."""
