@@ -124,8 +124,6 @@ def remarks(searcher: Searcher) -> list[str]:
         )
     if not plan.bounds.holds(plan.start):
         said.append("the rates in the text are over their bound or the budget, and could not be the answer")
-    if found == plan.start:
-        said.append("nothing better than the rates in the text was found")
     said += [f"not searched: {line}" for line in plan.left_out]
     said.append(_verdict(searcher))
     return said
@@ -159,10 +157,11 @@ def _lowered(searcher: Searcher) -> Iterator[Rates]:
 def _verdict(searcher: Searcher) -> str:
     said, found = comparison(searcher), searcher.known.decision.rates
     if found == searcher.plan.start:
-        return "no gain: the answer is the start"
+        return "no gain: nothing better than the rates in the text was found"
     steps = searcher.effort.longest
     seeds = len({seed for _, seed in searcher.known.seeds})
-    against = f"{said.mean:+.1f} points of mIoU against the start after {steps} steps from scratch"
+    where = "on the images that judged rates"
+    against = f"{said.mean:+.1f} points of mIoU against the start, {where}, after {steps} steps from scratch"
     if seeds == 1:
         return f"{against}: one seed shows nothing; train both in full, by several seeds"
     low, high = said.interval

@@ -356,7 +356,7 @@ def test_a_start_over_its_bound_cannot_be_the_answer(tmp_path: Path, monkeypatch
     [
         ("search(1 in 1..6)", "every rate went to 1"),
         ("search(3 in 1..3)", "every rate went to the largest it may have"),
-        ("search(2 in 1..6)", "nothing better than the rates in the text"),
+        ("search(2 in 1..6)", "no gain: nothing better than the rates in the text was found"),
     ],
 )
 def test_a_collapse_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marked: str, said: str) -> None:
