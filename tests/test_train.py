@@ -176,6 +176,18 @@ def test_what_does_not_fit_is_said_first(tmp_path: Path, options: tuple[str, ...
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
+def test_it_goes_on_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    """`archdsl train … | head -1` trains to the end all the same."""
+    (tmp_path / "tiny.arch").write_text(SPEC)
+    command = [sys.executable, "-m", "archdsl", "train", "tiny.arch", "--data", DATA, *options()]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    assert (running.wait(timeout=120), running.stderr.read()) == (0, b"")
+    assert json.loads((tmp_path / "runs/train/tiny-streets/run.json").read_text())["state"] == "done"
+
+
 def test_a_loss_that_is_no_number_stops(tmp_path: Path) -> None:
     """With a message that names the mend; what was saved before is whole."""
     with pytest.raises(ArchError, match="E0835"):

@@ -25,6 +25,7 @@ from archdsl.cli.options import (
     settings_of,
     write_json,
 )
+from archdsl.cli.unread import going_on_unread
 
 if TYPE_CHECKING:
     from archdsl.search.entry import Found
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 METHODS = ("softmax", "gaussian", "gumbel", "fractional", "rf", "random")
 
 
+@going_on_unread()
 def search(
     spec: Annotated[str | None, typer.Argument(metavar="SPEC", help="The spec whose rates are searched.")] = None,
     data: DataOption = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +22,7 @@ _TABLES = 4
 
 
 class SearchProgress:
-    """To be told of what happens. A live table on a terminal, else a table now and then; lines for trainings.
-
-    A search goes on when the reader of its output has gone (`archdsl search … | head`): what it is for are its files.
-    """
+    """To be told of what happens. A live table on a terminal, else a table now and then; lines for trainings."""
 
     def __init__(self, reading: Reading, quiet: bool = False) -> None:
         """`quiet` says nothing on standard output."""
@@ -39,14 +35,7 @@ class SearchProgress:
         if event == "started":
             self._reading.close()
         if handler is not None and not self._quiet:
-            try:
-                handler(*about)
-            except (BrokenPipeError, SystemExit) as error:
-                # rich ends the process in its own way, with the broken pipe as the context
-                if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
-                    raise
-                self._quiet = True
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            handler(*about)
 
     def close(self) -> None:
         """Ends what is live."""

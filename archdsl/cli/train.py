@@ -21,6 +21,7 @@ from archdsl.cli.options import (
     check_device,
     settings_of,
 )
+from archdsl.cli.unread import going_on_unread
 
 if TYPE_CHECKING:
     from archdsl.network import Network
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_SPEC = "specs/dwrseg.arch"
 
 
+@going_on_unread()
 def train(
     spec: Annotated[str | None, typer.Argument(metavar="[SPEC]", help=f"The spec; {DEFAULT_SPEC} by default.")] = None,
     data: DataOption = None,
