@@ -42,8 +42,10 @@ def write_back(network: Network, rates: Sequence[Rate], values: Sequence[int], p
     if source.text.count("\r\n") == source.text.count("\n"):
         text = re.sub(r"\r?\n", "\r\n", text)
     if not _holds(network, text, rates, values):
-        message = "the text with the rates that were found gives another network: they decide more than dilations"
-        raise ArchError([Diagnostic("E1102", message, rates[0].span if rates else None)])
+        message = "the text with the rates that were found gives another network"
+        note = "they decide more than dilations, or rounds inside of rounds have different numbers of them"
+        span = rates[0].span if rates else None
+        raise ArchError([Diagnostic("E1102", message, span, notes=(note,), help=AS_A_LIST)])
     return text
 
 

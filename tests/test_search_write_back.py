@@ -184,3 +184,11 @@ def test_a_rate_that_stays_as_it_was_is_not_touched() -> None:
     )
     assert written(text, [1, 2, 2]) == text
     assert written(text, [1, 2, 3]) == text.replace("search(3 - 1 in", "search(3 in")
+
+
+def test_rounds_with_different_numbers_of_rates_are_refused_with_a_mend() -> None:
+    jagged = "y = s -> [[DBlock(32, [1, r]) for r in [search(2 in 1..6) for k in 1..j]] for j in 0..2]"
+    with pytest.raises(ArchError, match="E1102") as error:
+        written(spec("", jagged), [2, 3, 4])
+    found = error.value.diagnostics[0]
+    assert "different numbers" in found.notes[0] and found.help is not None and "as a list" in found.help
