@@ -13,6 +13,7 @@ from golden import name_map, network
 from test_parity import RECORDS
 
 import archdsl
+from archdsl.ir.op import WeightSpec
 from archdsl.ir.state import layout
 from archdsl.lower.guess import propose
 from archdsl.lower.guess.layers import Layer, gathered
@@ -39,6 +40,32 @@ def test_numbers_run_as_layers_alone_of_their_kind_show() -> None:
     assert [found[name] for name in up] == [f"a.{place}.weight" for place in range(4)]
     assert [found[name] for name in down] == [f"y.{place}.weight" for place in range(4)]
     assert guess.unsure.keys() == {"down3", "up7"}
+
+
+def test_a_list_may_run_backwards() -> None:
+    """Items of a `ModuleList` that begins with the last layer: those alone of their kind say so, and are believed."""
+    state = {
+        f"layers.{7 - place}.weight": torch.rand(*tensor.shape) for place, tensor in enumerate(numbered().values())
+    }
+    guess = propose(archdsl.loads(NUMBERED).ir, dict(sorted(state.items())), ordered=False)
+    found = {name: rule[1][0] for name in state if (rule := NameMap.parse(guess.text).find(name))}
+    assert [*found.values()] == [*numbered()] and not guess.unsure
+
+
+def test_layers_alone_of_their_kind_come_before_habit() -> None:
+    """Items taken upwards of a list that layers alone of their kind prove to run downwards: all that is wrong is named."""
+    theirs = gathered({f"layers.{7 - place}.weight": tensor.shape for place, tensor in enumerate(numbered().values())})
+    ours = gathered({name: tensor.shape for name, tensor in numbered().items()})
+    kinds = [layer.kind(statistics=True) for layer in theirs]
+    same = [places for kind in set(kinds) if len(places := [i for i, k in enumerate(kinds) if k == kind]) > 1]
+    backwards = {i: j for places in same for i, j in zip(places, reversed(places), strict=True)}
+    match = {i: i for i in range(len(theirs))} | backwards
+    assert {i for i, j in match.items() if i != j} <= unproven(theirs, ours, kinds, match).keys()
+
+
+def numbered() -> dict[str, WeightSpec]:
+    """The tensors of NUMBERED."""
+    return layout(archdsl.loads(NUMBERED).ir)
 
 
 def test_a_list_says_nothing_where_it_contradicts_itself() -> None:

@@ -70,12 +70,20 @@ def _flat(branch: _Branch, known: _Known, rule: Rule) -> Iterator[int]:
         yield branch.layer
     parts = list(branch.inner.values())
     if all(part.name.isdigit() for part in parts):
-        parts.sort(key=lambda part: int(part.name))
+        sign = _direction(parts, known)
+        parts.sort(key=lambda part: sign * int(part.name))
     else:
         found = rule(parts, known)
         parts.sort(key=lambda part: found[part.name])
     for part in parts:
         yield from _flat(part, known, rule)
+
+
+def _direction(items: Sequence[_Branch], known: _Known) -> int:
+    """Which way a list runs: upwards, unless most items whose place is proven say otherwise."""
+    places = {numbers(item.name): known.middle(item, proven=True) for item in items}
+    proven = {number: place for number, place in places.items() if place < inf}
+    return directions_of(proven)[0][0] if proven else 1
 
 
 def _placed(parts: Sequence[_Branch], known: _Known) -> dict[str, tuple[float, ...]]:

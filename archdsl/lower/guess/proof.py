@@ -20,7 +20,7 @@ def unproven(
     groups: dict[Kind, list[int]] = defaultdict(list)
     for i in match:
         groups[kinds[i]].append(i)
-    proven: dict[int, int] = {}
+    proven = {i: match[i] for group in groups.values() if len(group) == 1 for i in group}
     while True:
         proof = Proof(theirs, ours, match, proven)
         open_ = dict(_open(proof, groups))
