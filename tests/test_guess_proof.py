@@ -53,7 +53,7 @@ def test_a_list_may_run_backwards() -> None:
 
 
 def test_layers_alone_of_their_kind_come_before_habit() -> None:
-    """Items taken upwards of a list that layers alone of their kind prove to run downwards: all that is wrong is named."""
+    """A list taken upwards that layers alone of their kind prove to run downwards: all that is wrong is named."""
     theirs = gathered({f"layers.{7 - place}.weight": tensor.shape for place, tensor in enumerate(numbered().values())})
     ours = gathered({name: tensor.shape for name, tensor in numbered().items()})
     kinds = [layer.kind(statistics=True) for layer in theirs]

@@ -100,6 +100,8 @@ def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
         {"a": torch.zeros(1), "model_ema.a": torch.ones(1)},
         {"module.a": torch.ones(1), "n_averaged": torch.tensor(3)},
         {"_orig_mod.module.a": torch.ones(1)},
+        {"model": {"a": torch.zeros(1)}, "ema": {"module": {"a": torch.ones(1)}, "updates": 3}},
+        {"model": {"a": torch.ones(1)}, "ema": {"decay": 0.999}},
     ],
 )
 def test_averaged_weights_are_taken(content: Any, tmp_path: Path) -> None:
@@ -150,6 +152,18 @@ def _broken_files(folder: Path) -> dict[str, Path]:
     }
 
 
+@pytest.mark.parametrize("what", ["missing", "missing safetensors", "folder", "safetensors folder"])
+def test_what_the_system_says_of_a_file(what: str, tmp_path: Path) -> None:
+    """A missing file and a folder are called so, once, whatever their name ends in."""
+    path = tmp_path / ("x.safetensors" if "safetensors" in what else "x.pth")
+    if "folder" in what:
+        path.mkdir()
+    with pytest.raises(ArchError) as error:
+        read_checkpoint(path)
+    said = "Is a directory" if "folder" in what else "No such file or directory"
+    assert error.value.diagnostics[0].message == f"{path} cannot be read: {said}"
+
+
 def test_unreadable_checkpoints(tmp_path: Path) -> None:
     """Whatever is wrong with a file is E0812 and names it; a pickle with code in it is never run."""
     for what, path in _broken_files(tmp_path).items():
@@ -158,6 +172,35 @@ def test_unreadable_checkpoints(tmp_path: Path) -> None:
         (diagnostic,) = error.value.diagnostics
         assert diagnostic.code == "E0812" and path.name in diagnostic.message, what
         assert (what == "object") == ("weights_only=False" in diagnostic.help), what
+
+
+def test_a_dict_that_holds_itself_ends(tmp_path: Path) -> None:
+    """A pickle can hold one; it is looked through for some way, not for ever."""
+    ring: dict[str, Any] = {"epoch": 3}
+    ring["model"] = ring
+    with pytest.raises(ArchError, match="E0812"):
+        read_checkpoint(saved(ring, tmp_path / "x.pth"))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_values_in_other_forms(tmp_path: Path) -> None:
+    """Sparse and quantised tensors are read in full; a tensor without values is refused."""
+    values = torch.tensor([[0.0, 0.5], [0.0, 1.0]])
+    forms = {"sparse": values.to_sparse(), "quantised": torch.quantize_per_tensor(values, 0.5, 0, torch.qint8)}
+    found = read_checkpoint(saved(forms, tmp_path / "x.pth"))
+    assert all(torch.equal(found[name], values) for name in forms)
+    with pytest.raises(ArchError, match=r"E0812.*shapes without values, of a"):
+        read_checkpoint(saved({"a": values.to("meta")}, tmp_path / "bare.pth"))
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.complex64])
+def test_numbers_that_are_no_weights(graph: Graph, kind: torch.dtype, tmp_path: Path) -> None:
+    """Whole numbers without their scale, and complex ones, are refused; counters of batches may be whole."""
+    state = {name: t.to(kind) if name == "s2.0.weight" else t for name, t in initial_weights(graph).items()}
+    path = saved(state | {"s2.1.num_batches_tracked": torch.tensor(7)}, tmp_path / "x.pth")
+    with pytest.raises(ArchError, match=rf"1 weight .* holds no real numbers but {str(kind)[6:]}") as error:
+        import_weights(graph, path)
+    assert error.value.diagnostics[0].notes == ("s2.0.weight",)
 
 
 def test_our_files_come_back(tmp_path: Path) -> None:

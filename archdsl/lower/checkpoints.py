@@ -24,8 +24,11 @@ METADATA_KEY = "archdsl"
 """Under this key the header of our files holds JSON: network, parameters, preprocessing, classes, palette."""
 
 _AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "ema")
-_NESTED = (*_AVERAGED, "state_dict", "model", "model_state_dict", "net")
+_NESTED = (*_AVERAGED, "state_dict", "model", "model_state_dict", "net", "module")
 """Under which keys training scripts keep a state dict. Averaged weights are those that their authors score with."""
+
+_DEEPEST = 4
+"""So many dicts within each other are looked through; a pickle may hold one that holds itself."""
 
 _WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name."""
@@ -55,7 +58,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     tensors = _read_safetensors(path) if is_safetensors(path) else _state_dict(_read_pickle(path))
     if not tensors:
         raise _unreadable(f"{path} holds no tensors by name", "give a state dict: what `model.state_dict()` returns")
-    return _averaged(_unwrapped(tensors))
+    return _averaged(_unwrapped(_dense(tensors, path)))
+
+
+def _dense(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """All values in full, also of quantised and of sparse tensors. Raises ArchError E0812 where there are none."""
+    if bare := [name for name, tensor in tensors.items() if tensor.is_meta]:
+        message = f"{path} holds shapes without values, of {bare[0]} for one"
+        raise _unreadable(message, "save the state dict from a device that holds values, not from `meta`")
+    return {name: (t.dequantize() if t.is_quantized else t).to_dense() for name, t in tensors.items()}
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -94,7 +105,8 @@ def _unreadable(message: str, help: str = "") -> ArchError:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load_file(path)
+        with path.open("rb"):  # of a folder, or of nothing, the system says more than safetensors does
+            return safetensors.torch.load_file(path)
     except SafetensorError as error:
         raise _unreadable(f"{path} is no whole safetensors file: {error}") from error
     except OSError as error:
@@ -114,13 +126,13 @@ def _read_pickle(path: Path) -> Any:
         raise _unreadable(f"{path} is no checkpoint that torch can read, or is damaged") from error
 
 
-def _state_dict(loaded: Any) -> dict[str, Tensor]:
-    while isinstance(loaded, Mapping):
-        inner = next((loaded[key] for key in _NESTED if isinstance(loaded.get(key), Mapping)), None)
-        if inner is None:
-            return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
-        loaded = inner
-    return {}
+def _state_dict(loaded: Any, depth: int = 0) -> dict[str, Tensor]:
+    if not isinstance(loaded, Mapping) or depth > _DEEPEST:
+        return {}
+    for key in _NESTED:
+        if inner := _state_dict(loaded.get(key), depth + 1):
+            return inner
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
 
 
 def write_weights(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:

@@ -108,8 +108,9 @@ def import_weights(
     """Reads a foreign checkpoint into the names of a network.
 
     `name_map` says which name becomes which; with `guess` one is proposed, and is in the report; with neither, names
-    must agree. Raises ArchError: E0812 for a file that cannot be read, E0813 for a map that sends two tensors to one
-    name, E0814 for values that are not finite; and without `partial`, E0810 and E0811 for anything that does not match.
+    must agree. Raises ArchError: E0812 for a file that cannot be read or has other than real numbers for weights, E0813
+    for a map that sends two tensors to one name, E0814 for values that are not finite; and without `partial`, E0810 and
+    E0811 for anything that does not match.
     """
     foreign = read_checkpoint(checkpoint_path)
     proposal = propose(graph, foreign, ordered=not is_safetensors(Path(checkpoint_path))) if guess else None
@@ -188,10 +189,11 @@ def _collect(
     found: Iterable[tuple[str, str, Tensor]],
     name_map: NameMap | None = None,
 ) -> ImportReport:
-    """Sorts what was found into what fits and what does not."""
+    """Sorts what was found into what fits and what does not. Raises ArchError E0812 as `_check_real` does."""
     wanted, needed = layout(graph), layout(graph, graph.for_inference())
     known = [(theirs, ours, tensor) for theirs, ours, tensor in found if ours in wanted]
     fits = [(theirs, ours, tensor) for theirs, ours, tensor in known if tuple(tensor.shape) == wanted[ours].shape]
+    _check_real(fits)
     misfits = [
         ShapeMismatch(theirs, ours, tuple(tensor.shape), wanted[ours].shape)
         for theirs, ours, tensor in known
@@ -213,6 +215,16 @@ def _collect(
         {name: spec.shape for name, spec in wanted.items()},
         {name: tuple(tensor.shape) for name, tensor in foreign.items()},
     )
+
+
+def _check_real(fits: Iterable[tuple[str, str, Tensor]]) -> None:
+    """Refuses what is no weight as it stands: whole numbers, whose scale is elsewhere, and complex ones. E0812."""
+    odd = {theirs: str(t.dtype).removeprefix("torch.") for theirs, _, t in fits if not t.is_floating_point()}
+    if odd:
+        holds = f"{_count(odd, 'weight')} of the checkpoint {'holds' if len(odd) == 1 else 'hold'}"
+        message = f"{holds} no real numbers but {', '.join(sorted({*odd.values()}))}"
+        help = "save the weights as floating-point numbers"
+        raise ArchError([Diagnostic("E0812", message, help=help, notes=tuple(odd))])
 
 
 def _filled(report: ImportReport, wanted: Mapping[str, WeightSpec], name_map: NameMap) -> ImportReport:
