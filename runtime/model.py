@@ -15,6 +15,7 @@ import torch
 from archdsl.runtime import artifact
 from archdsl.runtime.engines import ENGINES, Engine, Program, Runner, named, place
 from archdsl.runtime.manifest import Choice, DType, Manifest
+from archdsl.runtime.segment import Image, Segmentation, segment
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -101,6 +102,22 @@ class CompiledModel:
         outputs = self.outputs(named, copy=copy)
         self._note_size(named[names[0]])
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def segment(self, image: Image) -> Segmentation:
+        """The class of every pixel of one RGB image [H, W, 3], uint8, prepared as the network's text says.
+
+        Raises ValueError for a network that has not one input and one output, and for a size that it does not take.
+        """
+        inputs = self.graph.inputs
+        if len(inputs) != 1 or sum(not out.aux for out in self.graph.outputs) != 1:
+            raise ValueError(f"{self.graph.name} has not one input and one output, as segmenting an image needs")
+        prepared = self.graph.preprocessing[0][1]
+        return segment(
+            lambda x: self.outputs({inputs[0].name: x}).popitem()[1],
+            image,
+            prepared,
+            channels=inputs[0].types[0].channels,
+        )
 
     def outputs(self, inputs: Mapping[str, Tensor], *, copy: bool = True) -> dict[str, Tensor]:
         """Outputs by name for inputs by name, at any size the network takes. Raises ValueError as calling does."""

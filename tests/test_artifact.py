@@ -16,6 +16,7 @@ from archdsl.runtime.artifact import FILES, MANIFEST
 from archdsl.runtime.compile import Description, compile_graph
 from nets import compiled, image, net
 
+import archdsl
 from archdsl.diagnostics import ArchError
 from archdsl.ir.graph import Preprocessing
 from archdsl.ir.serial import from_json, to_json
@@ -30,6 +31,24 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     graph = net()
     model = compile_graph(graph, initial_weights(graph), sizes=[(40, 52)], engine="eager", description=description)
     return model.save(tmp_path_factory.mktemp("build") / "net", "<p>report</p>")
+
+
+def test_a_loaded_network_segments_an_image(tmp_path: Path) -> None:
+    """Its own preprocessing stands in the artifact: what is asked of a caller is an image."""
+    text = """arch 1
+network Net {
+  in image [3, H, W] = bgr(mean=[0.1, 0.2, 0.3], std=[0.5, 1, 2])
+  out logits = image -> conv(5, 3, bias=true)
+}
+"""
+    module = archdsl.loads(text).module(seed=0).eval()
+    archdsl.compile(module, sizes=[(24, 32)], engine="eager").save(tmp_path / "net")
+    pixels = torch.randint(0, 256, (24, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    prepared = (pixels.flip(2) / 255 - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor([0.5, 1, 2])
+    with torch.no_grad():
+        wanted = module(prepared.permute(2, 0, 1)[None]).argmax(1)[0]
+    found = load(tmp_path / "net").segment(pixels.numpy()).labels
+    assert (torch.from_numpy(found) == wanted).float().mean() > 0.99
 
 
 # ----------------------------------------------------------------------- graph
