@@ -158,9 +158,11 @@ def price(folder: Path) -> Iterator[str]:
         yield (
             f"{one['network']}, batch {one['batch']} at {size}: over a whole search "
             f"**{times['pruned as on street scenes']:.2f}** training steps for each step of the weights (aim 1.5, at "
-            f"most 2), and {one['memory_over_training']:.2f} times the memory (at most 1.4). Candidates are dropped as "
-            f"in a search on street scenes; it would be {times['pruned evenly']:.2f} where they fall evenly, as in "
-            f"planted searches, and {times['nothing pruned']:.2f} where none is ever dropped."
+            f"most 2), and {one['memory_over_training']:.2f} times the memory (at most 1.4). The bound closes "
+            "candidates, and the search drops them, as on street scenes, where "
+            f"{one['open_candidates_on_streets'][0]:.1f} of the 18 are open at first; it would be "
+            f"{times['pruned evenly']:.2f} where they fall evenly from 18, as in planted searches, and "
+            f"{times['nothing pruned']:.2f} where all 18 stay open."
         )
         answer = one["time_to_answer_in_trainings"]
         yield ""

@@ -4,9 +4,9 @@
 
 RegSeg with 18 candidates in each of its 13 blocks. Training steps and search steps take turns, so that whatever else
 the machine does weighs on both alike; on a CPU seconds are those of this process, on CUDA those that pass. What a step
-costs with so many candidates is then weighed in three ways: by how many a search of these rates on street scenes had
-open at each of its steps; by candidates that fall evenly from all to one after the warm-up, as in planted searches
-(`planted_rates.py`); and with none ever dropped, the worst case.
+costs with so many candidates is then weighed in three ways: by how many the bound and the search had left open at each
+step of a search of these rates on street scenes; by candidates that fall evenly from all to one after the warm-up, as
+in planted searches (`planted_rates.py`); and with all of them always open, the worst case.
 """
 
 from __future__ import annotations

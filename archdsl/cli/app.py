@@ -30,6 +30,7 @@ from archdsl.cli import (
 )
 from archdsl.cli.exits import Exit, MissingRequirement
 from archdsl.cli.options import use_color
+from archdsl.cli.unread import to_nowhere
 
 app = typer.Typer(
     name="archdsl",
@@ -115,9 +116,9 @@ def _flush(code: int) -> int:
             if stream is not None:
                 stream.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            to_nowhere(stream)
         except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            to_nowhere(stream)
             code = code or _cannot_write(error)
     return code
 

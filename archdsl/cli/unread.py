@@ -34,17 +34,18 @@ class _GoingOn:
         try:
             return self._stream.write(text)
         except BrokenPipeError:
-            self._leave()
+            to_nowhere(self._stream)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except BrokenPipeError:
-            self._leave()
+            to_nowhere(self._stream)
 
-    def _leave(self) -> None:
-        """Lets what is buffered go nowhere too."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+
+def to_nowhere(stream: TextIO) -> None:
+    """Lets what is written to a stream from here on, and what it still holds, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
