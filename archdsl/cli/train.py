@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -165,7 +166,8 @@ def _end(made: Trained) -> None:
     if made.rank:
         return
     if made.stopped is not None:
-        typer.echo(f"stopped at step {made.steps}; go on with: archdsl train --resume {made.folder}", err=True)
+        again = shlex.join(["archdsl", "train", "--resume", str(made.folder)])
+        typer.echo(f"stopped at step {made.steps}; go on with: {again}", err=True)
         exits.terminated = made.stopped == signal.SIGTERM
         raise KeyboardInterrupt
     if made.scores is not None:
